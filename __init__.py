@@ -1,0 +1,29 @@
+"""instep: change a step, and only what it made stale runs.
+
+`import instep` runs in every worker, so this root is lazy (PEP 562) and light.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .engine.authoring import Each, File, log, progress, step
+    from .engine.notebook import open_project
+
+__all__ = ["Each", "File", "log", "open_project", "progress", "step"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "open_project":
+        from .engine.notebook import open_project
+
+        return open_project
+    if name in __all__:
+        from .engine import authoring
+
+        return getattr(authoring, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

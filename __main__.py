@@ -1,0 +1,8 @@
+"""`python -m instep` is `instep`."""
+
+import sys
+
+from .ide.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

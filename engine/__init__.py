@@ -1,0 +1,1 @@
+"""The headless core: project files → graph → fingerprint → plan → schedule → snapshot → compare."""

@@ -1,0 +1,64 @@
+"""The one way from values to a digest; every digest of the system that is not a hash of file bytes goes through it.
+
+Fields are tagged with their type and prefixed with their length, so that `("a", "bc")` and `("ab", "c")`, `1`, `1.0`
+and `True` all differ, and no value can imitate the border between two others.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import TypeAlias
+
+from .ids import Digest
+
+SIZE = 16
+
+Field: TypeAlias = "None | bool | int | float | str | bytes | Sequence[Field] | Mapping[str, Field]"
+
+
+def digest(schema: str, *fields: Field) -> Digest:
+    """Digest of `fields` under `schema`, which names what is hashed and the version of its layout.
+
+    Mappings are hashed in key order, so two dicts with the same items are equal. Raises TypeError for a value that is
+    none of None, bool, int, float, str, bytes, list, tuple, mapping.
+    """
+    out: list[bytes] = []
+    _encode(schema, out)
+    for field in fields:
+        _encode(field, out)
+    return Digest(blake2b(b"".join(out), digest_size=SIZE).hexdigest())
+
+
+def digest_bytes(data: bytes) -> Digest:
+    """Digest of raw bytes, for small things such as source files; large files go through `files.hash_file`."""
+    return Digest(blake2b(data, digest_size=SIZE).hexdigest())
+
+
+def _encode(value: object, out: list[bytes]) -> None:
+    match value:
+        case str():
+            data = value.encode("utf-8", "surrogatepass")
+            out.append(b"s%d:" % len(data))
+            out.append(data)
+        case None:
+            out.append(b"n")
+        case bool():
+            out.append(b"t" if value else b"f")
+        case int():
+            out.append(b"i%d;" % value)
+        case float():
+            out.append(b"d" + struct.pack("<d", value))
+        case bytes():
+            out.append(b"b%d:" % len(value))
+            out.append(value)
+        case list() | tuple():
+            out.append(b"l%d:" % len(value))
+            for item in value:
+                _encode(item, out)
+        case Mapping():
+            out.append(b"m%d:" % len(value))
+            for key in sorted(value):
+                _encode(key, out)
+                _encode(value[key], out)
+        case _:
+            raise TypeError(f"cannot digest a {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""Deciding what runs next (a pure machine) and running it (executors)."""

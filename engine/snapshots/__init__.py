@@ -1,0 +1,1 @@
+"""Keeping every run: what determined it, what happened, what came out."""

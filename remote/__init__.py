@@ -1,0 +1,1 @@
+"""Running the identical thing on a Ray cluster."""
