@@ -1,0 +1,336 @@
+"""The journal: a SQLite file in WAL mode that is the truth while things happen. Any process may append at any time.
+
+It keeps what must be decided quickly (the cache index, what is known of artifacts and of each step's last run) beside
+the events; the catalog is made from the events alone. It uses the standard library's `sqlite3`: `sqlite-utils` costs
+more at import than a whole `instep status` may take.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import Problem, StoreBusy, StoreError
+from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
+from .artifact import Artifact
+from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
+
+SCHEMA = 1
+"""Kept in `PRAGMA user_version`; a journal with a larger one was written by a newer instep."""
+
+_DDL = """
+create table event(seq integer primary key autoincrement, ts_us integer not null, actor text not null, run_id text,
+    step_run_id text, kind text not null, body text not null);
+create index event_run on event(run_id);
+create table run(number integer primary key autoincrement, run_id text not null unique, state text not null,
+    started_us integer not null, ended_us integer);
+create table cache(step_key text not null, candidate text not null, step_run_id text not null, outputs text not null,
+    observed text not null, last_used_us integer not null, primary key(step_key, candidate)) without rowid;
+create table artifact(identity text primary key, content_hash text not null, body text not null) without rowid;
+create table object(content_hash text not null, format text not null, bytes integer not null, file_hash text not null,
+    state text not null, last_used_us integer not null, primary key(content_hash, format)) without rowid;
+create table basis(step text primary key, step_run_id text not null, state text not null, body text not null);
+create table history(step text not null, seconds real not null, ended_us integer not null);
+create index history_step on history(step, ended_us);
+create table fingerprint(fingerprint text primary key) without rowid;
+create table definition(digest text primary key, source text not null) without rowid;
+create table accepted(step text not null, step_key text not null, primary key(step, step_key)) without rowid;
+create table pin(content_hash text not null, reason text not null, primary key(content_hash, reason)) without rowid;
+create table lease(name text primary key, pid integer not null, host text not null, boot_id text not null,
+    expires_us integer not null) without rowid;
+create table meta(name text primary key, value text not null) without rowid;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """A candidate result under a step key. `outputs` is what the writer put there (see `Writing.cache`); `observed`
+    what it depended on while running, as JSON."""
+
+    step_key: Digest
+    candidate: Digest
+    step_run_id: StepRunId
+    outputs: Json
+    observed: Mapping[str, Any]  # Any: JSON whose shape plan.py knows
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What determined a step when it last ended, to say what changed since; `body` is `Determinants.to_json`."""
+
+    step: StepName
+    step_run_id: StepRunId
+    state: str
+    body: Mapping[str, Any]  # Any: JSON whose shape plan.py knows
+
+
+@dataclass(slots=True)
+class Writing:
+    """What one transaction appends; all of it or nothing."""
+
+    events: list[Record] = field(default_factory=list[Record])
+    cache: list[Cached] = field(default_factory=list[Cached])
+    artifacts: list[Artifact] = field(default_factory=list[Artifact])
+    objects: list[tuple[Digest, str, int, Digest]] = field(default_factory=list[tuple[Digest, str, int, Digest]])
+    basis: list[Basis] = field(default_factory=list[Basis])
+    definitions: list[tuple[Digest, str]] = field(default_factory=list[tuple[Digest, str]])
+    history: list[tuple[StepName, float]] = field(default_factory=list[tuple[StepName, float]])
+
+
+class Journal:
+    """One connection; use it from one thread at a time. Raises StoreError where the file cannot be used."""
+
+    def __init__(self, path: Path, actor: str = "") -> None:
+        self.path = path
+        self.actor = actor or f"{os.environ.get('USER', 'uid' + str(os.getuid()))}@{os.getpid()}"
+        with _explained(path):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._open()
+
+    def _open(self) -> None:
+        version = self._db.execute("pragma user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise StoreError(
+                Problem(
+                    f"{self.path.parent} was written by a newer instep (store version {version}, this one knows {SCHEMA})",
+                    mend="Upgrade instep, or move that folder away to start with an empty store.",
+                )
+            )
+        if version == 0:
+            self._db.execute("pragma journal_mode=wal")
+            self._create()
+        self._db.execute("pragma synchronous=normal")
+
+    def _create(self) -> None:
+        with self._transaction():
+            if self._db.execute("pragma user_version").fetchone()[0] == 0:
+                for statement in _DDL.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("insert into meta values ('journal_id', ?)", (new_id(),))
+                self._db.execute(f"pragma user_version={SCHEMA}")
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """`BEGIN IMMEDIATE`, so that two writers wait for each other instead of failing half-way."""
+        with _explained(self.path):
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+
+    # Appending
+
+    def write(self, writing: Writing) -> int:
+        """Append everything in `writing` at once; return the sequence number of the last event."""
+        now = time.time_ns() // 1000
+        with self._transaction():
+            seq = self._append(writing.events, now)
+            self._db.executemany(
+                "insert or replace into cache values (?,?,?,?,?,?)",
+                (
+                    (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), _dump(one.observed), now)
+                    for one in writing.cache
+                ),
+            )
+            self._db.executemany(
+                "insert or ignore into artifact values (?,?,?)",
+                ((one.identity, one.content_hash, _dump(one.to_json())) for one in writing.artifacts),
+            )
+            self._db.executemany(
+                "insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects)
+            )
+            self._db.executemany(
+                "insert or replace into basis values (?,?,?,?)",
+                ((one.step, one.step_run_id, one.state, _dump(one.body)) for one in writing.basis),
+            )
+            self._db.executemany("insert or ignore into definition values (?,?)", writing.definitions)
+            self._db.executemany("insert into history values (?,?,?)", ((*one, now) for one in writing.history))
+        return seq
+
+    def append(self, *events: Record) -> int:
+        """Append events alone."""
+        return self.write(Writing(events=list(events)))
+
+    def _append(self, events: Iterable[Record], now: int) -> int:
+        rows = [
+            (now, self.actor, getattr(one, "run_id", None), getattr(one, "step_run_id", None), one.kind, _dump(one.to_json()))
+            for one in events
+        ]
+        if not rows:
+            return self.last_seq()
+        for one in events:
+            if isinstance(one, RunEnded):
+                self._db.execute(
+                    "update run set state=?, ended_us=? where run_id=?", (one.state, one.ended_us, one.run_id)
+                )
+        self._db.executemany("insert into event(ts_us,actor,run_id,step_run_id,kind,body) values (?,?,?,?,?,?)", rows)
+        return self._db.execute("select last_insert_rowid()").fetchone()[0]
+
+    def new_run(self) -> tuple[RunId, int]:
+        """Take the next run number; the run counts as running from here on."""
+        run_id = RunId(new_id())
+        with self._transaction():
+            cursor = self._db.execute(
+                "insert into run(run_id, state, started_us) values (?, 'running', ?)", (run_id, time.time_ns() // 1000)
+            )
+            number = cursor.lastrowid
+        assert number is not None
+        return run_id, number
+
+    # Reading
+
+    def _rows(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:  # Any: SQLite's own types
+        with _explained(self.path):
+            return self._db.execute(sql, arguments).fetchall()
+
+    @property
+    def journal_id(self) -> str:
+        return self._rows("select value from meta where name='journal_id'")[0][0]
+
+    def last_seq(self) -> int:
+        return self._rows("select coalesce(max(seq), 0) from event")[0][0]
+
+    def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, int, str, Record]]:
+        """(seq, ts_us, actor, record) in order; kinds this version does not know are left out."""
+        rows = self._rows("select seq, ts_us, actor, kind, body from event where seq > ? order by seq limit ?", (seq, limit))
+        return [
+            (number, ts_us, actor, RECORDS[kind].from_json(json.loads(body)))
+            for number, ts_us, actor, kind, body in rows
+            if kind in RECORDS
+        ]
+
+    def events_of(self, run_id: RunId) -> list[Record]:
+        """Everything that was recorded of one run, in order."""
+        rows = self._rows("select kind, body from event where run_id=? order by seq", (run_id,))
+        return [RECORDS[kind].from_json(json.loads(body)) for kind, body in rows if kind in RECORDS]
+
+    def lookup(self, keys: Iterable[Digest]) -> dict[Digest, list[Cached]]:
+        """The candidates under each of `keys` that has any, newest first."""
+        found: dict[Digest, list[Cached]] = {}
+        wanted = list(keys)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            sql = f"select step_key,candidate,step_run_id,outputs,observed from cache where step_key in ({marks}) order by last_used_us desc"
+            for key, candidate, step_run_id, outputs, observed in self._rows(sql, part):
+                cached = Cached(key, candidate, step_run_id, json.loads(outputs), json.loads(observed))
+                found.setdefault(key, []).append(cached)
+        return found
+
+    def forget(self, keys: Iterable[Digest]) -> None:
+        """Drop what is cached under `keys`: the results were damaged or removed."""
+        with self._transaction():
+            self._db.executemany("delete from cache where step_key=?", ((key,) for key in keys))
+
+    def artifacts(self, identities: Iterable[Digest]) -> dict[Digest, Artifact]:
+        found: dict[Digest, Artifact] = {}
+        wanted = list(identities)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            sql = f"select identity, body from artifact where identity in ({','.join('?' * len(part))})"
+            found |= {Digest(key): Artifact.from_json(json.loads(body)) for key, body in self._rows(sql, part)}
+        return found
+
+    def basis(self, steps: Iterable[StepName]) -> dict[StepName, Basis]:
+        found: dict[StepName, Basis] = {}
+        wanted = list(steps)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            sql = f"select step, step_run_id, state, body from basis where step in ({','.join('?' * len(part))})"
+            for step, step_run_id, state, body in self._rows(sql, part):
+                found[StepName(step)] = Basis(step, step_run_id, state, json.loads(body))
+        return found
+
+    def source_of(self, definition: Digest) -> str | None:
+        rows = self._rows("select source from definition where digest=?", (definition,))
+        return rows[0][0] if rows else None
+
+    def seen_fingerprint(self, fingerprint: Digest) -> bool:
+        """Whether the definitions behind `fingerprint` were recorded; says yes from the second call on."""
+        with self._transaction():
+            return self._db.execute("insert or ignore into fingerprint values (?)", (fingerprint,)).rowcount == 0
+
+    def seconds_of(self, steps: Iterable[StepName]) -> dict[StepName, float]:
+        """The median of each step's last five times, in seconds; steps that never ran are left out."""
+        sql = "select seconds from history where step=? order by ended_us desc limit 5"
+        found = {step: sorted(row[0] for row in self._rows(sql, (step,))) for step in steps}
+        return {step: times[len(times) // 2] for step, times in found.items() if times}
+
+    def runs(self, limit: int | None = None) -> list[tuple[int, RunId, str, int, int | None]]:
+        """(number, run id, state, started_us, ended_us), newest first."""
+        sql = "select number, run_id, state, started_us, ended_us from run order by number desc limit ?"
+        return [(row[0], RunId(row[1]), row[2], row[3], row[4]) for row in self._rows(sql, (limit or -1,))]
+
+    def run_id(self, number: int) -> RunId | None:
+        rows = self._rows("select run_id from run where number=?", (number,))
+        return RunId(rows[0][0]) if rows else None
+
+    def unfinished(self) -> list[tuple[RunId, int]]:
+        """Runs that started and did not end: going on, or cut off when their engine died."""
+        return [(RunId(row[0]), row[1]) for row in self._rows("select run_id, number from run where state='running'")]
+
+    def started_not_ended(self, run_id: RunId) -> list[StepEnded]:
+        """For an interrupted run, the end of each step run that has only a start."""
+        events = self.events_of(run_id)
+        ended = {one.step_run_id for one in events if isinstance(one, StepEnded)}
+        return [
+            StepEnded(
+                run_id, one.step_run_id, one.step, "interrupted", attempt=one.attempt, item=one.item,
+                target=one.target, node=one.node, started_us=one.started_us,
+            )
+            for one in events
+            if isinstance(one, StepStarted) and one.step_run_id not in ended
+        ]
+
+    def accept(self, step: StepName, key: Digest) -> None:
+        with self._transaction():
+            self._db.execute("insert or ignore into accepted values (?,?)", (step, key))
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, Mapping):
+        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # any mapping of JSON
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the file system and SQLite say into a StoreError with a mend."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise StoreBusy(f"{path} is locked by another process", mend="Try again in a moment.") from error
+        if "readonly" in text or "unable to open" in text:
+            raise StoreError(
+                f"cannot write to {path.parent}", mend="Make the project folder writable for you; nothing was run."
+            ) from error
+        if "full" in text:
+            raise StoreError(f"the disk with {path.parent} is full", mend="Free some space, or run `instep gc`.") from error
+        if "malformed" in text or "not a database" in text:
+            raise StoreError(
+                f"{path} is damaged ({text})", mend="Run `instep verify`; or move `.instep` away to start afresh."
+            ) from error
+        raise StoreError(f"{path}: {text}") from error
+    except PermissionError as error:
+        raise StoreError(
+            f"cannot write to {path.parent}", mend="Make the project folder writable for you; nothing was run."
+        ) from error
