@@ -50,7 +50,8 @@ class Assignment:
     folder while the step runs; `code` the hash of the code bundle; `live` the absolute path of the file to which the
     worker appends log lines, metrics, progress and attachments as they happen (one JSON object a line, see `live.py`);
     `static_modules` are the first-party modules that a static reading knows the step to reach: any other that it
-    imports is reported as observed.
+    imports is reported as observed. `env` is how the asking person's environment differs from the worker's (None: not
+    set there); it is in place while the step runs.
     """
 
     launch: LaunchId
@@ -69,6 +70,7 @@ class Assignment:
     static_modules: tuple[str, ...] = ()
     resources: Resources = Resources()
     isolate: bool = False
+    env: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 @dataclass(frozen=True, slots=True)

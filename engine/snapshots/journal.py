@@ -34,7 +34,8 @@ create table cache(step_key text not null, candidate text not null, step_run_id 
 create table artifact(identity text primary key, content_hash text not null, body text not null) without rowid;
 create table object(content_hash text not null, format text not null, bytes integer not null, file_hash text not null,
     state text not null, last_used_us integer not null, primary key(content_hash, format)) without rowid;
-create table basis(step text primary key, step_run_id text not null, state text not null, body text not null);
+create table basis(step text primary key, step_run_id text not null, state text not null, step_key text not null,
+    body text not null) without rowid;
 create table history(step text not null, seconds real not null, ended_us integer not null);
 create index history_step on history(step, ended_us);
 create table fingerprint(fingerprint text primary key) without rowid;
@@ -66,6 +67,7 @@ class Basis:
     step: StepName
     step_run_id: StepRunId
     state: str
+    step_key: Digest
     body: Mapping[str, Any]  # Any: JSON whose shape plan.py knows
 
 
@@ -153,8 +155,8 @@ class Journal:
                 "insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects)
             )
             self._db.executemany(
-                "insert or replace into basis values (?,?,?,?)",
-                ((one.step, one.step_run_id, one.state, _dump(one.body)) for one in writing.basis),
+                "insert or replace into basis values (?,?,?,?,?)",
+                ((one.step, one.step_run_id, one.state, one.step_key, _dump(one.body)) for one in writing.basis),
             )
             self._db.executemany("insert or ignore into definition values (?,?)", writing.definitions)
             self._db.executemany("insert into history values (?,?,?)", ((*one, now) for one in writing.history))
@@ -249,10 +251,18 @@ class Journal:
         wanted = list(steps)
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
-            sql = f"select step, step_run_id, state, body from basis where step in ({','.join('?' * len(part))})"
-            for step, step_run_id, state, body in self._rows(sql, part):
-                found[StepName(step)] = Basis(step, step_run_id, state, json.loads(body))
+            sql = f"select step, step_run_id, state, step_key, body from basis where step in ({','.join('?' * len(part))})"
+            for step, step_run_id, state, key, body in self._rows(sql, part):
+                found[StepName(step)] = Basis(step, step_run_id, state, key, json.loads(body))
         return found
+
+    def last_keys(self) -> dict[StepName, tuple[str, Digest]]:
+        """(state, step key) of each step when it last ended."""
+        return {step: (state, key) for step, state, key in self._rows("select step, state, step_key from basis")}
+
+    def data_version(self) -> int:
+        """Changes when another process (or connection) wrote to the journal."""
+        return self._rows("pragma data_version")[0][0]
 
     def source_of(self, definition: Digest) -> str | None:
         rows = self._rows("select source from definition where digest=?", (definition,))

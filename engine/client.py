@@ -1,0 +1,100 @@
+"""The commands' side of the socket: find the engine, start one where there is none, ask it, notice when it dies."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import wire
+from .errors import EngineError
+
+START_SECONDS = 30.0
+
+
+class EngineLost(EngineError):
+    """The engine ended while it was asked something; the caller may ask again, a new one will be started."""
+
+
+def ask(root: Path, request: dict[str, object], *, start: bool = True) -> "Answer":
+    """Send `request` to the project's engine, starting one if `start`. Raises EngineError if there is none."""
+    channel = wire.connect(str(root))
+    if channel is None:
+        if not start:
+            raise EngineError("no engine is running for this project")
+        channel = _start(root)
+    try:
+        wire.send(channel, {"v": wire.VERSION, **request})
+    except OSError:
+        raise EngineLost("the engine ended before it could be asked") from None
+    return Answer(channel)
+
+
+class Answer:
+    """What the engine says, message by message; closing it (or Ctrl-C) tells the engine that nobody listens."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        """Every message, the last with `t` `end` or `error`. Raises EngineLost if the engine dies before that."""
+        try:
+            for message in wire.receive(self._channel):
+                yield message
+                if message["t"] in ("end", "error"):
+                    return
+        except OSError:
+            pass
+        raise EngineLost("the engine died", mend="What had finished is kept; run the command again.")
+
+    def say(self, message: dict[str, object]) -> None:
+        """Send something while the answer comes, such as a cancel."""
+        try:
+            wire.send(self._channel, message)
+        except OSError:
+            pass  # it is gone; reading will say so
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _start(root: Path) -> socket.socket:
+    """Start an engine that outlives us and connect to it. Two commands may do so at once: one engine stays."""
+    store = root / ".instep"
+    log = store / "engine.log"
+    try:
+        store.mkdir(mode=0o700, exist_ok=True)
+        out = log.open("ab")
+    except OSError as error:
+        raise EngineError(
+            f"cannot write to {store} ({error.strerror})", mend="Make the project folder writable for you; nothing was run."
+        ) from None
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONHASHSEED"] = "0"
+    with out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "instep.engine.service", str(root)],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment, cwd="/",
+        )
+    deadline = time.monotonic() + START_SECONDS
+    pause = 0.005
+    while time.monotonic() < deadline:
+        channel = wire.connect(str(root))
+        if channel is not None:
+            return channel
+        code = process.poll()
+        if code not in (None, 0):
+            raise EngineError(f"the engine could not start (it ended with {code})", mend=f"See {log}: {_last_line(log)}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+    raise EngineError(f"the engine did not answer within {START_SECONDS:.0f} s", mend=f"See {log}.")
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

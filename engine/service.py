@@ -1,0 +1,193 @@
+"""The background engine: one process for a project that keeps Ray warm and answers commands and screens.
+
+It is started by the first command that needs it, is nicer than what a person does meanwhile, and ends after
+`IDLE_SECONDS` without anybody asking or anything running, or when told to. It holds the lease `engine` in the journal:
+whoever finds runs marked as running without a live holder knows that they were interrupted.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from . import wire
+from .errors import InstepError, Problem
+from .session import RunRequest, Session
+
+IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", 15 * 60))
+NICE = 5
+
+
+class Service:
+    """Listens on the project's socket; every connection is served by a thread of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.session = Session(root)
+        self._path = wire.socket_path(str(root))
+        self._open = 0
+        self._last = time.monotonic()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    def serve(self) -> None:
+        """Answer until told to stop, or idle for long enough."""
+        listener = self._listen()
+        self.session.warm()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    channel, _ = listener.accept()
+                except TimeoutError:
+                    self._check()
+                    continue
+                threading.Thread(target=self._serve_one, args=(channel,), daemon=True).start()
+        finally:
+            with suppress(OSError):
+                os.unlink(self._path)
+            listener.close()
+            self.session.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _listen(self) -> socket.socket:
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        with suppress(OSError):
+            os.unlink(self._path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(self._path)
+        finally:
+            os.umask(before)
+        listener.listen(64)
+        listener.settimeout(0.5)
+        return listener
+
+    def _check(self) -> None:
+        """End when idle, or when the project or its store is gone from under us."""
+        self.session.renew()
+        if not self.session.journal.path.exists():
+            self._stopping.set()
+        elif self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS:
+            self._stopping.set()
+
+    def _serve_one(self, channel: socket.socket) -> None:
+        with self._lock:
+            self._open += 1
+        talk = _Talk(channel)
+        try:
+            messages = wire.receive(channel)
+            request = next(messages, None)
+            if request is not None:
+                self._answer(request, talk, messages)
+        except (OSError, ValueError):
+            pass  # the other side went away, or is not one of ours
+        finally:
+            talk.close()
+            with self._lock:
+                self._open -= 1
+                self._last = time.monotonic()
+
+    def _answer(self, request: dict[str, object], talk: "_Talk", messages: object) -> None:
+        try:
+            match request.get("op"):
+                case "ping":
+                    talk.say({"t": "end", "pid": os.getpid(), "v": wire.VERSION, "ray": self.session.ray_ready})
+                case "status":
+                    talk.say({"t": "end", "doc": self.session.status(RunRequest.from_json(request))})
+                case "run":
+                    self._run(RunRequest.from_json(request), talk, messages)
+                case "watch":
+                    self._watch(RunRequest.from_json(request), talk, messages)
+                case "stop":
+                    self.stop()
+                    talk.say({"t": "end", "pid": os.getpid()})
+                case other:
+                    raise InstepError(f"the engine does not know `{other}`")
+        except InstepError as error:
+            talk.say({"t": "error", "exit": error.exit_code, "problems": [problem_to_json(one) for one in error.problems]})
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            what = f"instep itself failed: {type(error).__name__}: {error}"
+            told = {"what": what, "place": None, "why": "", "mend": "This is a bug of instep; .instep/engine.log has the details."}
+            talk.say({"t": "error", "exit": 2, "problems": [told]})
+
+    def _run(self, request: RunRequest, talk: "_Talk", messages: object) -> None:
+        cancel = threading.Event()
+        if not request.detach:
+            threading.Thread(target=_hear, args=(messages, cancel), daemon=True).start()
+        document = self.session.run(request, talk.say, cancel)
+        talk.say({"t": "end", "doc": document})
+
+    def _watch(self, request: RunRequest, talk: "_Talk", messages: object) -> None:
+        ended = threading.Event()
+        threading.Thread(target=_hear, args=(messages, ended), daemon=True).start()
+        self.session.watch(request, talk.say, ended)
+        talk.say({"t": "end"})
+
+
+class _Talk:
+    """One side of a connection that several threads may speak on; deaf once the other side is gone."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    def say(self, message: dict[str, object]) -> None:
+        with self._lock, suppress(OSError):
+            wire.send(self._channel, message)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+
+
+def _hear(messages: object, cancel: threading.Event) -> None:
+    """Set `cancel` when the other side says so or goes away."""
+    with suppress(OSError, ValueError):
+        for message in messages:  # type: ignore[attr-defined]  # the generator that `wire.receive` returned
+            if message.get("op") == "cancel":
+                break
+    cancel.set()
+
+
+def problem_to_json(problem: Problem) -> dict[str, object]:
+    return {
+        "what": problem.what,
+        "place": str(problem.place) if problem.place else None,
+        "why": problem.why,
+        "mend": problem.mend,
+    }
+
+
+def main() -> int:
+    """`python -m instep.engine.service ROOT`: what `client.py` starts."""
+    root = Path(sys.argv[1])
+    with suppress(OSError):
+        os.nice(NICE)
+    os.umask(0o077)
+    service = None
+    try:
+        service = Service(root)
+        if not service.session.take_lease():
+            return 0
+        signal.signal(signal.SIGTERM, lambda *_: service.stop())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        service.serve()
+    except InstepError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
