@@ -101,6 +101,8 @@ class Service:
                     talk.say({"t": "end", "pid": os.getpid(), "v": wire.VERSION, "ray": self.session.ray_ready})
                 case "status":
                     talk.say({"t": "end", "doc": self.session.status(RunRequest.from_json(request))})
+                case "nothing":
+                    talk.say({"t": "end", **self.session.nothing_to_run(RunRequest.from_json(request))})
                 case "run":
                     self._run(RunRequest.from_json(request), talk, messages)
                 case "watch":

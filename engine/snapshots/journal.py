@@ -32,6 +32,7 @@ create table run(number integer primary key autoincrement, run_id text not null 
 create table cache(step_key text not null, candidate text not null, step_run_id text not null, outputs text not null,
     observed text not null, last_used_us integer not null, primary key(step_key, candidate)) without rowid;
 create table artifact(identity text primary key, content_hash text not null, body text not null) without rowid;
+create index artifact_content on artifact(content_hash);
 create table object(content_hash text not null, format text not null, bytes integer not null, file_hash text not null,
     state text not null, last_used_us integer not null, primary key(content_hash, format)) without rowid;
 create table basis(step text primary key, step_run_id text not null, state text not null, step_key text not null,
@@ -119,6 +120,12 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -245,6 +252,11 @@ class Journal:
             sql = f"select identity, body from artifact where identity in ({','.join('?' * len(part))})"
             found |= {Digest(key): Artifact.from_json(json.loads(body)) for key, body in self._rows(sql, part)}
         return found
+
+    def artifact_of(self, content: Digest) -> Artifact | None:
+        """What is known of a content hash, whatever carried it."""
+        rows = self._rows("select body from artifact where content_hash=? limit 1", (content,))
+        return Artifact.from_json(json.loads(rows[0][0])) if rows else None
 
     def basis(self, steps: Iterable[StepName]) -> dict[StepName, Basis]:
         found: dict[StepName, Basis] = {}

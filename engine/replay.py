@@ -1,0 +1,200 @@
+"""Running the snapshot of an earlier run again: its code, params and input data, whatever the folder holds now.
+
+The snapshot is laid out in a folder of the store and every step of it is run there; nothing is taken from the cache
+and nothing is put into it. The verdict compares content hashes, output by output, in graph order.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .documents import Document
+from .errors import StoreError, UsageError, nearest
+from .graph import FileInput
+from .ids import Digest, RunId, StepName
+from .knowledge import Recorded
+from .plan import Facts, file_states, make_plan
+from .planner import Planner, Wishes
+from .snapshots.artifact import Artifact
+from .snapshots.journal import Journal, Writing
+from .snapshots.objects import ObjectStore
+from .snapshots.records import RunStarted, StepEnded
+
+if TYPE_CHECKING:
+    from .run import Notify
+    from .session import RunRequest, Session
+
+KEPT_BYTES = 1 << 30
+"""An input file up to this size is kept with the run; a larger one must still be in the folder to be replayed."""
+
+
+def keep_inputs(objects: ObjectStore, journal_path: Path, facts: Facts, selected: Iterable[StepName]) -> None:
+    """Put the bytes of every declared input file of these steps into the store, once per content."""
+    rows: list[tuple[Digest, str, int, Digest]] = []
+    for name in selected:
+        for one in facts.graph.steps[name].inputs:
+            if not isinstance(one, FileInput):
+                continue
+            for state in file_states(one, facts):
+                if state.bytes <= KEPT_BYTES and not objects.has(state.content_hash, "file"):
+                    stored = objects.put_file(state.content_hash, "file", facts.project.root / state.path)
+                    rows.append((stored.content_hash, stored.format, stored.bytes, stored.file_hash))
+    if rows:
+        with Journal(journal_path) as journal:
+            journal.write(Writing(objects=rows))
+
+
+def replay(session: "Session", request: "RunRequest", notify: "Notify", cancel: threading.Event) -> Document:
+    """Run the snapshot of run `request.replay`. Raises UsageError for an unknown run, StoreError for lost bytes."""
+    began = time.monotonic()
+    assert request.replay is not None
+    number = request.replay
+    original, ends = _recorded(session.journal, number)
+    folder = session.store / "replay" / str(number)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        _lay_out(session.objects, original, ends, folder, session.root)
+        with Journal(session.journal.path) as journal:
+            planner = Planner(folder, Recorded(journal, session.store))
+            wishes = Wishes({f"{step}.{name}": value for step, values in original.params.items() for name, value in values.items()})
+            facts = planner.facts(request.env, wishes)
+            wanted = {one.step for one in ends}
+            selected = [name for name in facts.graph.steps if name in wanted]
+            plan = make_plan(facts, planner.known, frozenset(selected))
+            run_id, fresh_number = session.journal.new_run()
+            setting = session.begin(
+                run_id, fresh_number, replace(request, note=request.note or f"replay of run {number}"), facts,
+                {**planner.code, **planner.sources.data}, notify, replay_of=number, record=False,
+            )
+            document = session.execute(setting, facts, plan, selected, request, notify, cancel, began, frozenset(selected))
+        verdict, same = _verdict(session, number, original, ends, run_id, selected, facts)
+        return document | {"verdict": verdict, "diverged": not same and document["state"] == "done"}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _recorded(journal: Journal, number: int) -> tuple[RunStarted, list[StepEnded]]:
+    run_id = journal.run_id(number)
+    if run_id is None:
+        numbers = [str(one[0]) for one in journal.runs(20)]
+        hint = nearest(str(number), numbers) if numbers else "There are no runs yet."
+        raise UsageError(f"there is no run {number}", mend=hint[:1].upper() + hint[1:])
+    events = journal.events_of(run_id)
+    started = next((one for one in events if isinstance(one, RunStarted)), None)
+    if started is None:
+        raise UsageError(f"run {number} was interrupted before its snapshot was taken", mend="Replay another run.")
+    ends = [one for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused") and one.item is None]
+    if not ends:
+        raise UsageError(f"no step of run {number} finished, so there is nothing to compare", mend="Replay another run.")
+    return started, ends
+
+
+def _lay_out(objects: ObjectStore, original: RunStarted, ends: list[StepEnded], folder: Path, root: Path) -> None:
+    """Code, configuration and input files of the snapshot, at the places they had."""
+    for path, content in original.code.items():
+        _write(folder / path, objects.read(content, "src"))
+    _write(folder / "instep.toml", _toml(original.config).encode())
+    for end in ends:
+        for one in end.files:
+            path, content = str(one["path"]), Digest(str(one["content_hash"]))
+            target = folder / path
+            if target.exists():
+                continue
+            if objects.has(content, "file"):
+                _write(target, None)
+                shutil.copyfile(objects.path(content, "file"), target)
+            else:
+                _from_folder(root / path, content, target, path)
+
+
+def _from_folder(source: Path, content: Digest, target: Path, path: str) -> None:
+    """A file too large to be kept may still lie in the project as it was."""
+    from .files import hash_file
+
+    if path.endswith("/"):
+        return
+    if not source.is_file() or hash_file(source) != content:
+        raise StoreError(
+            f"the bytes of `{path}` as the run read it are gone", mend="Put that version of the file back, then replay again."
+        )
+    _write(target, None)
+    target.symlink_to(source)
+
+
+def _write(path: Path, data: bytes | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if data is not None:
+        path.write_bytes(data)
+
+
+def _toml(config: Mapping[str, Any]) -> str:  # Any: JSON
+    import tomlkit
+
+    return tomlkit.dumps({"project": dict(config)})
+
+
+def _verdict(
+    session: "Session", number: int, original: RunStarted, ends: list[StepEnded], run_id: RunId,
+    selected: list[StepName], facts: Facts,
+) -> tuple[str, bool]:
+    """Every output identical, or the first step in graph order where it differs and by what."""
+    again = {
+        one.step: one for one in session.journal.events_of(run_id) if isinstance(one, StepEnded) and one.item is None
+    }
+    before = {one.step: one for one in ends}
+    compared = 0
+    for name in selected:
+        new, old = again.get(name), before.get(name)
+        if new is None or old is None:
+            continue
+        if new.state not in ("done", "reused"):
+            return f"replay of run {number}: {name} {new.state}, it had finished then", False
+        for output, content in old.outputs.items():
+            compared += 1
+            if new.outputs.get(output) != content:
+                told = _difference(session, content, new.outputs.get(output))
+                return f"replay of run {number}: first differs at {output}: {told}{_surroundings(session, original, facts)}", False
+    return f"replay of run {number}: identical, all {compared} outputs have the same content", True
+
+
+def _difference(session: "Session", old: Digest, new: Digest | None) -> str:
+    """What the stored summaries say of two outputs, without loading them."""
+    if new is None:
+        return "it is missing now"
+    one, other = _artifact(session, old), _artifact(session, new)
+    if one is None or other is None:
+        return f"content {old[:8]} → {new[:8]}"
+    if one.kind != other.kind:
+        return f"{one.kind} → {other.kind}"
+    if one.kind == "table":
+        if one.rows != other.rows:
+            return f"{one.rows:,} rows → {other.rows:,} rows"
+        hashes = {column.name: column.hash for column in one.columns}
+        changed = [column.name for column in other.columns if hashes.get(column.name) != column.hash]
+        gone = [name for name in hashes if name not in {column.name for column in other.columns}]
+        return "columns " + ", ".join([*changed, *(f"{name} (gone)" for name in gone)][:8])
+    was, became = " ".join(one.preview.split())[:60], " ".join(other.preview.split())[:60]
+    return f"{was} → {became}" if was != became else f"content {old[:8]} → {new[:8]}"
+
+
+def _artifact(session: "Session", content: Digest) -> Artifact | None:
+    return session.journal.artifact_of(content)
+
+
+def _surroundings(session: "Session", original: RunStarted, facts: Facts) -> str:
+    """Packages and Python that are not as they were: the first thing to suspect when the same code differs."""
+    now: Any = session.environment_of(facts)  # Any: JSON
+    then: Any = original.environment
+    changed = [f"Python {then['python']} → {now['python']}"] if then["python"] != now["python"] else []
+    changed += [
+        f"{name} {then['packages'].get(name, 'absent')} → {now['packages'].get(name, 'absent')}"
+        for name in sorted(then["packages"].keys() | now["packages"].keys())
+        if then["packages"].get(name) != now["packages"].get(name)
+    ]
+    return f"\n  since then: {', '.join(changed)}" if changed else ""
+

@@ -1,0 +1,426 @@
+"""The only wiring: watch → plan → schedule → snapshot, for one project in one process.
+
+The background engine holds one for Ray; `open_project(...).run()` and tests make one with the inline executor.
+"""
+
+import os
+import queue
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import environment
+from .digest import digest
+from .documents import Document, run_document, status_document
+from .errors import InstepError, ProjectError, UsageError
+from .graph import Graph
+from .ids import Digest, Json, RunId, StepName
+from .knowledge import Recorded
+from .plan import Facts, Plan, needs
+from .planner import Planner, Wishes
+from .run import Notify, Run, Setting
+from .scheduler.bundle import module_table_of, write_bundle
+from .scheduler.executor import Executor, ExecutorEvent
+from .snapshots import lease
+from .snapshots.journal import Journal, Writing
+from .snapshots.objects import ObjectStore
+from .snapshots.records import RunContext, RunEnded, RunStarted
+from .watch import Watcher
+
+_NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
+_OURS = ("RAY_", "PYTHON", "INSTEP_")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a person asked for, with the environment they asked in."""
+
+    steps: tuple[str, ...] = ()
+    wishes: Wishes = field(default_factory=Wishes.none)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    note: str = ""
+    replay: int | None = None
+    detach: bool = False
+    brief: bool = False
+    auto_only: bool = False
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "RunRequest":  # Any: a request as `ide` sends it
+        wishes = Wishes(
+            dict(data.get("set", {})), str(data.get("variant", "")),
+            frozenset(map(StepName, data.get("fresh", ()))), bool(data.get("fresh_all")),
+        )
+        return cls(
+            tuple(data.get("steps", ())), wishes, dict(data.get("env", {})), str(data.get("note", "")),
+            data.get("replay"), bool(data.get("detach")), bool(data.get("brief")),
+        )
+
+
+class Session:
+    """One project: its planner, its journal, its executor. Methods may be called from any thread.
+
+    `start_executor` makes the executor, given where its events go; by default a local Ray, started in the background.
+    """
+
+    def __init__(self, root: Path, start_executor: "Callable[[Session, Callable[[ExecutorEvent], None]], Executor] | None" = None) -> None:
+        self.root = root
+        self.store = root / ".instep"
+        self.journal = Journal(self.store / "journal.sqlite")
+        self._known = Recorded(Journal(self.store / "journal.sqlite"), self.store)
+        self.planner = Planner(root, self._known)
+        self.objects = ObjectStore(self.store)
+        self._start_executor = start_executor or _start_ray
+        self._executor: Future[Executor] | None = None
+        self._background = ThreadPoolExecutor(2, thread_name_prefix="session")
+        self._planning = threading.RLock()
+        self._running = threading.Lock()
+        self._projecting = threading.Lock()
+        self._run: Run | None = None
+        self._hardware: dict[str, Json] | None = None
+        self._start_env = dict(os.environ)
+
+    # The process
+
+    @property
+    def busy(self) -> bool:
+        return self._running.locked()
+
+    @property
+    def ray_ready(self) -> bool:
+        return self._executor is not None and self._executor.done()
+
+    def warm(self) -> None:
+        """Start the executor in the background, so that the first step does not wait for it."""
+        if self._executor is None:
+            self._executor = self._background.submit(lambda: self._start_executor(self, self._emit))
+            self._background.submit(self._learn)
+
+    def _learn(self) -> None:
+        self._hardware = environment.hardware()
+
+    def take_lease(self) -> bool:
+        """Become this project's only engine; False if another lives. Ends what a dead one left behind."""
+        with sqlite3.connect(self.journal.path, timeout=30, isolation_level=None) as db:
+            if lease.take(db, "engine") is not None:
+                return False
+        self.mend()
+        return True
+
+    def renew(self) -> None:
+        """Say that this engine lives; to be called more often than `lease.SECONDS`."""
+        try:
+            with sqlite3.connect(self.journal.path, timeout=5, isolation_level=None) as db:
+                lease.take(db, "engine")
+        except sqlite3.Error:
+            pass  # said again half a second later; on this machine the living process is what counts
+
+    def mend(self) -> list[int]:
+        """Mark runs whose engine died as interrupted; return their numbers."""
+        mended: list[int] = []
+        for run_id, number in self.journal.unfinished():
+            now = time.time_ns() // 1000
+            cut = self.journal.started_not_ended(run_id)
+            self.journal.append(*cut, RunEnded(run_id, "interrupted", now))
+            mended.append(number)
+        return mended
+
+    def close(self) -> None:
+        """End the executor and everything it started, and what is still to be written."""
+        if self._executor is not None:
+            self._executor.result().close()
+        self._project()
+        with self._planning:
+            self.planner.save()
+        self._background.shutdown(wait=True)
+        with sqlite3.connect(self.journal.path, timeout=5, isolation_level=None) as db:
+            lease.give_back(db, "engine")
+        self.journal.close()
+        self._known.journal.close()
+
+    def _emit(self, event: ExecutorEvent) -> None:
+        run = self._run
+        if run is not None:
+            run.emit(event)
+
+    # Looking
+
+    def status(self, request: RunRequest) -> Document:
+        """What is stale, and why."""
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            _require_steps(facts.graph, self.planner)
+            self.planner.save()
+            return status_document(facts.project.name, plan, self._known.journal.seconds_of(plan.stale()))
+
+    def nothing_to_run(self, request: RunRequest) -> Document:
+        """{"nothing": how many fresh steps, "run": the last run} if a plain run would do nothing, else {}."""
+        if self.busy:
+            return {}
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            if plan.changed or plan.stale() or facts.problems or not plan.steps:
+                return {}
+            last = self._known.journal.runs(1)
+        return {"nothing": len(plan.steps), "run": last[0][0] if last else None}
+
+    # Running
+
+    def run(self, request: RunRequest, notify: Notify, cancel: threading.Event) -> Document:
+        """Run what is stale of what was asked for; waits for a run that is going on. Returns the `run` document."""
+        if self.busy:
+            notify({"t": "note", "text": "another run is going on; this one comes after it"})
+        with self._running:
+            if request.replay is not None:
+                from .replay import replay
+
+                return replay(self, request, notify, cancel)
+            return self._run_stale(request, notify, cancel)
+
+    def _run_stale(self, request: RunRequest, notify: Notify, cancel: threading.Event) -> Document:
+        began = time.monotonic()
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            _require_steps(facts.graph, self.planner)
+            code, data = dict(self.planner.code), dict(self.planner.sources.data)
+            self.planner.save()
+        selected = self._selected(facts.graph, plan, request)
+        stale = [name for name in selected if plan.steps[name].state != "fresh"]
+        if not stale and (not plan.changed or request.steps or request.auto_only):
+            return self._nothing(plan, selected, request, began)
+        run_id, number = self.journal.new_run()
+        setting = self.begin(run_id, number, request, facts, code | data, notify)
+        return self.execute(setting, facts, plan, selected, request, notify, cancel, began)
+
+    def begin(
+        self, run_id: RunId, number: int, request: RunRequest, facts: Facts, code: Mapping[str, bytes], notify: Notify,
+        *, replay_of: int | None = None, record: bool = True,
+    ) -> Setting:
+        """Freeze the snapshot: from here on nothing that is edited changes this run."""
+        git = self._background.submit(environment.read_git, self.root)
+        modules = module_table_of(facts.project, code)
+        bundle = write_bundle(self.objects, code, modules)
+        found = self.environment_of(facts)
+        started = RunStarted(
+            run_id, number, time.time_ns() // 1000, "local",
+            params={name: dict(values) for name, values in facts.params.items()},
+            code_hash=bundle.code, code=bundle.files, modules=modules,
+            config=config_of(facts), env_hash=digest("environment/1", found), environment=found,
+            host=socket.gethostname(), user_name=_user(), requested=request.steps, note=request.note, replay_of=replay_of,
+        )
+        self.journal.write(
+            Writing(events=[started], objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects])
+        )
+        git.add_done_callback(lambda done: self._background.submit(self._keep_git, run_id, done.result()))
+        return Setting(
+            run_id, number, self.store, bundle.code, "local", passed_on(request.env, self._start_env), record=record
+        )
+
+    def execute(
+        self, setting: Setting, facts: Facts, plan: Plan, selected: list[StepName], request: RunRequest, notify: Notify,
+        cancel: threading.Event, began: float, forced: frozenset[StepName] | None = None,
+    ) -> Document:
+        """Run `selected` to the end, and say how it went."""
+        self.warm()
+        assert self._executor is not None
+        notify({"t": "run", "run": setting.number, "steps": [_planned(plan, name) for name in selected]})
+        if not self._executor.done():
+            notify({"t": "note", "text": "starting Ray …"})
+        state = "failed"
+        run: Run | None = None
+        try:
+            executor = self._executor.result()
+            if forced is None:
+                every = request.wishes.fresh_all
+                forced = frozenset(selected) if every else Planner.steps_named(facts.graph, request.wishes.forced)
+            with Journal(self.journal.path) as journal:
+                run = self._run = Run(
+                    setting, facts, plan, selected, Recorded(journal, self.store), journal, executor, notify, forced
+                )
+                self._keep_inputs(facts, selected)
+                state = run.go(cancel)
+        finally:
+            self._run = None
+            ended = time.time_ns() // 1000
+            self.journal.append(RunEnded(setting.run_id, state if run else "failed", ended))
+            self._background.submit(self._project)
+        return run_document(
+            number=setting.number, run_id=setting.run_id, state=state, target=setting.target,
+            seconds=time.monotonic() - began, results=run.results, plan=plan, items=run.item_counts(),
+        )
+
+    def _nothing(self, plan: Plan, selected: list[StepName], request: RunRequest, began: float) -> Document:
+        last = self._known.journal.runs(1)
+        number, run_id = (last[0][0], last[0][1]) if last else (None, None)
+        if request.brief:
+            return {"run": number, "state": "done", "nothing": len(selected), "problems": len(plan.problems)}
+        document = run_document(
+            number=number, run_id=run_id, state="done", target="local", seconds=time.monotonic() - began, results=None,
+            plan=Plan({name: plan.steps[name] for name in selected}), items={},
+        )
+        return document | {"nothing": len(selected)}
+
+    def _selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
+        """The steps asked for and all that they need; for a file save without those that wait for a key."""
+        wanted = Planner.steps_named(graph, request.steps) if request.steps else frozenset(graph.steps)
+        found: set[StepName] = set()
+        todo = list(wanted)
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                todo += needs(graph.steps[name])
+        if request.auto_only:
+            held: set[StepName] = set()
+            for name, step in graph.steps.items():
+                waits = not step.options.auto and plan.steps[name].state != "fresh"
+                if waits or any(need in held for need in needs(step)):
+                    held.add(name)
+            found -= held
+        return [name for name in graph.steps if name in found]
+
+    # Snapshots
+
+    def environment_of(self, facts: Facts) -> dict[str, Json]:
+        """Python, the distributions that the steps can import, and the hardware."""
+        imports = {name for one in facts.fingerprints.values() for name in one.imports}
+        if self._hardware is None:
+            self._hardware = environment.hardware()
+        packages: dict[str, Json] = dict(facts.packages.reachable(imports))
+        return {"python": environment.PYTHON, "packages": packages, "hardware": self._hardware}
+
+    def _keep_git(self, run_id: RunId, git: environment.Git) -> None:
+        diff: Digest | None = None
+        writing = Writing()
+        if git.diff:
+            data = git.diff.encode()
+            from .digest import digest_bytes
+
+            diff = digest_bytes(data)
+            stored = self.objects.put(diff, "diff", data)
+            writing.objects.append((stored.content_hash, stored.format, stored.bytes, stored.file_hash))
+        writing.events.append(RunContext(run_id, git.commit, git.dirty, diff))
+        with Journal(self.journal.path) as journal:
+            journal.write(writing)
+
+    def _keep_inputs(self, facts: Facts, selected: Iterable[StepName]) -> None:
+        """Keep the bytes of the declared input files, so that the run can be replayed when the folder has moved on."""
+        from .replay import keep_inputs
+
+        self._background.submit(keep_inputs, self.objects, self.journal.path, facts, list(selected))
+
+    def _project(self) -> None:
+        """Bring the catalog up to date; waits for nobody."""
+        from .snapshots.projector import project
+
+        with self._projecting:
+            try:
+                project(self.store)
+            except InstepError as error:
+                print(f"catalog: {error}", flush=True)
+
+    # Watching
+
+    def watch(self, request: RunRequest, notify: Notify, ended: threading.Event) -> None:
+        """Run what is stale now, and again whenever a file is saved, until `ended`."""
+        changes: queue.SimpleQueue[set[str] | None] = queue.SimpleQueue()
+        watcher = Watcher(self.root, changes.put)
+        self._watch_once(request, notify, ended, set())
+        watcher.start(self._watched_folders())
+        notify({"t": "watching"})
+        threading.Thread(target=lambda: (ended.wait(), changes.put(None)), daemon=True).start()
+        try:
+            while (changed := changes.get()) is not None and not ended.is_set():
+                self._watch_once(request, notify, ended, changed)
+                watcher.follow(self._watched_folders())
+        finally:
+            watcher.stop()
+
+    def _watch_once(self, request: RunRequest, notify: Notify, ended: threading.Event, changed: set[str]) -> None:
+        from dataclasses import replace
+
+        first = not changed
+        try:
+            with self._planning:
+                facts, plan = self.planner.plan(request.env, request.wishes)
+                _require_steps(facts.graph, self.planner)
+            notify({"t": "saved", "paths": sorted(changed), "status": status_document(facts.project.name, plan)})
+            if plan.stale() and (facts.project.auto or first):
+                document = self.run(replace(request, auto_only=not first), notify, ended)
+                if "nothing" not in document:
+                    notify({"t": "ran", "doc": document})
+        except InstepError as error:
+            from .service import problem_to_json
+
+            notify({"t": "problems", "problems": [problem_to_json(one) for one in error.problems]})
+
+    def _watched_folders(self) -> set[str]:
+        with self._planning:
+            from .planner import watched_files
+
+            folders = set(self.planner.sources.folders)
+            for pattern in self.planner.watched():
+                fixed = pattern
+                while any(mark in fixed for mark in "*?["):
+                    fixed = os.path.dirname(fixed)
+                folders.add(fixed if (self.root / fixed).is_dir() else os.path.dirname(fixed))
+            folders |= {os.path.dirname(path) for path in watched_files(self.planner.project, self.planner.watched())}
+        return folders
+
+
+def passed_on(env: Mapping[str, str], start: Mapping[str, str]) -> dict[str, str | None]:
+    """How the asker's environment differs from the one the executor's workers were started in."""
+    if not env:
+        return {}
+    names = {
+        name
+        for name in env.keys() | start.keys()
+        if env.get(name) != start.get(name) and name not in _NOT_PASSED_ON and not name.startswith(_OURS)
+    }
+    return {name: env.get(name) for name in sorted(names)}
+
+
+def config_of(facts: Facts) -> dict[str, Json]:
+    """What of the configuration a replay needs."""
+    project = facts.project
+    return {"name": project.name, "steps": list(project.steps), "roots": list(project.roots), "mark": project.mark}
+
+
+def _planned(plan: Plan, name: StepName) -> dict[str, Any]:
+    one = plan.steps[name]
+    return {"name": name, "state": one.state, "reasons": [str(reason) for reason in one.reasons]}
+
+
+def _require_steps(graph: Graph, planner: Planner) -> None:
+    if graph.steps:
+        return
+    if graph.problems:
+        raise ProjectError(graph.problems[0], *graph.problems[1:])
+    globs = ", ".join(f"`{one}`" for one in planner.project.steps)
+    raise ProjectError(
+        f"no steps in {planner.project.root.name}: no function is marked with @step in {globs}",
+        mend="Put `@step` above a function (`from instep import step`), or run `instep init` for a first one.",
+    )
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _start_ray(session: Session, emit: Callable[[ExecutorEvent], None]) -> Executor:
+    from .scheduler.ray_executor import RayExecutor
+
+    return RayExecutor.start_local(session.store, session.planner.project.local, emit)
+
+
+__all__ = ["RunRequest", "Session", "UsageError"]

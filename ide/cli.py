@@ -1,0 +1,153 @@
+"""`instep …`: reads the command line and hands over to `ide.commands`. Exits 0, 1, 2 or 130 as DESIGN 10 says."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+_DESCRIPTION = "Change a step, and only what it made stale runs. Every run is kept."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point: returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    from .quick import try_quickly
+
+    code = try_quickly(words)
+    if code is not None:
+        return code
+    arguments = _parser().parse_args(words)
+    return _guarded(arguments)
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    from ..engine.errors import InstepError
+    from .commands.context import INTERRUPTED, complain
+
+    try:
+        return arguments.call(arguments)
+    except InstepError as error:
+        complain(*error.problems)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`head`, a pager) went away: what Unix programs do is end silently.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _later(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """A command that is imported when it is called: `instep run` must not pay for `instep sql`."""
+
+    def call(arguments: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        return getattr(import_module(f".commands.{module}", __package__), name)(arguments)
+
+    return call
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="instep", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Start with `instep demo` (an example) or `instep init` (your own project).",
+    )
+    parser.add_argument("-C", dest="directory", metavar="DIR", help="the project's folder (default: found upward from here)")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.set_defaults(call=_bare)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, module: str, text: str, *, json: bool = True, more: str = "") -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.{' ' + more if more else ''}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("-C", dest="directory", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        if json:
+            command.add_argument("--json", action="store_true", help="print one JSON object (docs/json.md)")
+        command.set_defaults(call=_later(module, name.replace("-", "_")))
+        return command
+
+    _project_commands(add)
+    _run_commands(add)
+    _look_commands(add)
+    _store_commands(add)
+    return parser
+
+
+Add = Callable[..., argparse.ArgumentParser]
+
+
+def _project_commands(add: Add) -> None:
+    demo = add("demo", "project", "copy an example project to a folder and run it", json=False)
+    demo.add_argument("name", nargs="?", default="flights", help="which example (default: flights; `list` names them)")
+    demo.add_argument("folder", nargs="?", help="where to (default: ./instep-NAME)")
+    add("init", "project", "make instep.toml and a first step in this folder", json=False)
+
+
+def _run_commands(add: Add) -> None:
+    status = add("status", "running", "tell for every step whether it is fresh, stale, pending or failed, and why")
+    status.add_argument("-v", "--verbose", action="store_true", help="list every step and every reason")
+    run = add("run", "running", "run what is stale, and nothing else", more="Ctrl-C cancels the run.")
+    run.add_argument("steps", nargs="*", metavar="STEP", help="only these steps and what they need")
+    _wishes(run)
+    run.add_argument("--replay", type=int, metavar="RUN", help="run the snapshot of that run again and compare every output")
+    run.add_argument("--note", metavar="TEXT", help="a note to find the run by")
+    run.add_argument("--detach", action="store_true", help="do not wait for the end")
+    watch = add("watch", "running", "run what is stale whenever a file is saved, until Ctrl-C", json=False)
+    _wishes(watch)
+    add("stop", "running", "end this project's background engine and its Ray", json=False)
+    accept = add("accept", "store", "say that an edit changes nothing: keep a step's results", json=False)
+    accept.add_argument("steps", nargs="+", metavar="STEP")
+
+
+def _wishes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--set", action="append", metavar="STEP.PARAM=VALUE", help="a param's value for this run; may be repeated")
+    command.add_argument("--variant", metavar="NAME", help="the params of [variants.NAME] in instep.toml")
+    command.add_argument(
+        "--fresh", action="append", nargs="?", const="", metavar="STEP",
+        help="run STEP whatever is known (without a name: every step)",
+    )
+
+
+def _look_commands(add: Add) -> None:
+    runs = add("runs", "looking", "list the runs, newest first, with their metrics")
+    runs.add_argument("--where", metavar="SQL", help="only those for which this holds, e.g. \"state = 'failed'\"")
+    runs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20; 0: all)")
+    show = add("show", "looking", "show one run, or one step of it")
+    show.add_argument("what", metavar="RUN[/STEP]", help="a run's number, or `latest`")
+    why = add("why", "looking", "tell why a step is stale, or why a run's steps ran or failed")
+    why.add_argument("what", metavar="STEP|RUN[/STEP]")
+    log = add("log", "looking", "print what a run's steps printed")
+    log.add_argument("what", metavar="RUN[/STEP]")
+    log.add_argument("-f", "--follow", action="store_true", help="go on while the run goes on")
+    out = add("out", "data", "write an output to a file, or show it", json=False)
+    out.add_argument("what", metavar="RUN/OUTPUT")
+    out.add_argument("path", nargs="?", help="where to; the ending says how: parquet, csv, json, npy, pkl, png, svg, txt")
+    sql = add("sql", "data", "ask DuckDB about everything that was recorded")
+    sql.add_argument("query", metavar="SQL", help="e.g. \"from run_3.features select count(*)\", \"from step_run\"")
+
+
+def _store_commands(add: Add) -> None:
+    add("verify", "store", "check that the store is sound, and mend what can be mended")
+    gc = add("gc", "store", "free what nothing refers to")
+    gc.add_argument("--older-than", metavar="AGE", help="also results of runs older than this, e.g. 30d")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+
+
+def _bare(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        from .. import __version__
+
+        print(f"instep {__version__}")
+        return 0
+    from .commands.running import status
+
+    arguments.json, arguments.verbose = False, False
+    return status(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

