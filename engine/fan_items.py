@@ -4,7 +4,6 @@ Everything is kept in arrays by index: 20,000 items are no objects of their own 
 """
 
 import time
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -38,7 +37,6 @@ class FanItems:
         self._refs: list[Mapping[str, ItemRef] | None] = [None] * len(keys)
         self._reused: dict[int, StepRunId] = {}
         self._failures: dict[int, Failure] = {}
-        self._seconds = array("d", bytes(8 * len(keys)))
         self._ran = 0
 
     @classmethod
@@ -97,9 +95,8 @@ class FanItems:
         """Seconds from the decision to now."""
         return (time.time_ns() // 1000 - self.started_us) / 1e6
 
-    def done(self, index: int, refs: Mapping[str, ItemRef], seconds: float) -> None:
+    def done(self, index: int, refs: Mapping[str, ItemRef]) -> None:
         self._refs[index] = refs
-        self._seconds[index] = seconds
         self._failures.pop(index, None)
         self._ran += 1
 

@@ -24,7 +24,8 @@ from .ids import Digest, Json, RunId, StepName
 from .knowledge import Recorded
 from .plan import Facts, Plan, needs
 from .planner import Planner, Wishes
-from .run import Notify, Run, Setting
+from .recorder import Setting
+from .run import Notify, Run
 from .scheduler.bundle import module_table_of, write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
