@@ -156,7 +156,6 @@ class Recorder:
             self._keep_step(flight, outcome, outcome.items[0], attempt, observed)
         else:
             self._keep_items(flight, outcome, frozenset(items), attempt, observed)
-        self._close(flight)
 
     def _keep_step(
         self, flight: Flight, outcome: Outcome, item: ItemOutcome, attempt: int, observed: Observations
@@ -236,8 +235,6 @@ class Recorder:
             )
             if not retry:
                 self._fail(name, step_run_id, failure, seconds)
-        if flight is not None:
-            self._close(flight)
 
     def fan_failed(self, name: StepName) -> None:
         """Every item has ended, some of them badly."""
@@ -309,8 +306,8 @@ class Recorder:
         self._writing.artifacts.append(artifact)
         self._writing.events.append(ArtifactStored(artifact.to_json()))
 
-    def _close(self, flight: Flight) -> None:
-        """The live file is whole: the catalog may read it."""
+    def close(self, flight: Flight) -> None:
+        """The launch has ended and its live file is whole: the catalog may read it."""
         for artifact in flight.attached:
             self._store_artifact(artifact)
         if flight.live.exists():

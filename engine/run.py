@@ -97,12 +97,29 @@ class Run:
                     self._flights[launch].node, self._flights[launch].started_us = node, at_us
                 self._handle(events.TaskStarted(at_us, launch, node, pid))
             case Finished(launch, outcome):
-                if launch in self._flights:
-                    self._flights[launch].outcome = outcome
+                flight = self._landed(launch)
+                if flight is not None:
+                    flight.outcome = outcome
                 self._handle(events.TaskFinished.of(now_us(), outcome))
-            case Crashed():
-                kind = events.LaunchLost if event.failure.kind == "lost" else events.LaunchFailed
-                self._handle(kind(event.at_us, event.launch, event.failure))
+                self._close(launch)
+            case Crashed(launch, failure):
+                self._landed(launch)
+                kind = events.LaunchLost if failure.kind == "lost" else events.LaunchFailed
+                self._handle(kind(event.at_us, launch, failure))
+                self._close(launch)
+
+    def _landed(self, launch: LaunchId) -> Flight | None:
+        """A launch that has ended, with all that its live file says passed on."""
+        flight = self._flights.get(launch)
+        if flight is not None:
+            self._tell_all(flight.look(to_the_end=True))
+        return flight
+
+    def _close(self, launch: LaunchId) -> None:
+        flight = self._flights.pop(launch, None)
+        if flight is not None:
+            self._recorder.close(flight)
+            self._recorder.flush()
 
     def _handle(self, event: events.Event) -> None:
         """Tell the machine, carry out what it says, and write down what is to be kept before going on."""
@@ -130,9 +147,7 @@ class Run:
                 self._timers = [entry for entry in self._timers if entry[1] != timer]
                 heapq.heapify(self._timers)
             case instructions.Keep(launch, _, items, attempt):
-                flight = self._flights.pop(launch) if self._last_of(launch, items) else self._flights[launch]
-                self._tell_all(flight.look(to_the_end=True))
-                self._recorder.kept(flight, items, attempt)
+                self._recorder.kept(self._flights[launch], items, attempt)
             case instructions.AttemptFailed():
                 self._attempt_failed(one)
             case instructions.Report():
@@ -140,10 +155,6 @@ class Run:
             case instructions.RunEnded(state):
                 self._end = state
         return None
-
-    def _last_of(self, launch: LaunchId, items: tuple[int, ...] | None) -> bool:
-        """Whether nothing more can be said of a launch: all its items are in what is kept now."""
-        return items is None or len(items) == len(self._flights[launch].launch.items or ())
 
     # Deciding
 
@@ -218,8 +229,6 @@ class Run:
 
     def _attempt_failed(self, one: instructions.AttemptFailed) -> None:
         flight = self._flights.get(one.launch) if one.launch else None
-        if flight is not None:
-            self._tell_all(flight.look(to_the_end=True))
         self._recorder.attempt_failed(one.step, flight, one.items, one.attempt, one.failure, retry=one.retry)
         if one.retry:
             self._notify({"t": "note", "text": f"{one.step}: {one.failure.title}; attempt {one.attempt + 1} follows"})

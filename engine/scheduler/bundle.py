@@ -16,14 +16,16 @@ top-level name; project files win over everything else that is installed.
 import contextlib
 import importlib
 import importlib.abc
+import importlib.util
 import json
 import linecache
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
+from importlib.readers import FileReader
 from types import CodeType, ModuleType
 
 from ..digest import digest, digest_bytes
@@ -54,10 +56,24 @@ class Bundle:
     tops: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        parents = {name[:at] for name in self.modules for at, one in enumerate(name) if one == "."}
-        object.__setattr__(self, "canonical", {path: name for name, path in reversed(self.modules.items())})
-        object.__setattr__(self, "packages", frozenset(parents))
+        object.__setattr__(self, "canonical", {path: name for name, path in reversed([*self.modules.items()])})
+        object.__setattr__(self, "packages", frozenset(_with_parents(self.modules)))
         object.__setattr__(self, "tops", frozenset(name.partition(".")[0] for name in self.modules))
+
+    def folder_of(self, package: str) -> str:
+        """The folder of a namespace package: that of a file below it, as many levels up as its name is longer."""
+        name, path = next(one for one in self.modules.items() if one[0].startswith(package + "."))
+        levels = name.count(".") - package.count(".") + (os.path.basename(path) == "__init__.py")
+        return "/".join(path.split("/")[:-levels])
+
+
+def _with_parents(names: Collection[str]) -> set[str]:
+    """`a.b.c` → `a`, `a.b`, `a.b.c`."""
+    found = set(names)
+    for name in names:
+        while (name := name.rpartition(".")[0]) and name not in found:
+            found.add(name)
+    return found
 
 
 def code_digest(files: Mapping[str, Digest], modules: Mapping[str, str]) -> Digest:
@@ -125,24 +141,15 @@ def cached_bundle(objects: ObjectStore, code: Digest) -> Bundle:
 class Program:
     """The modules of one bundle as they are executed for one step, and the finder that serves them."""
 
-    def __init__(self, bundle: Bundle, objects: ObjectStore, root: str, expected: Sequence[str]) -> None:
+    def __init__(self, bundle: Bundle, objects: ObjectStore, root: str, expected: Collection[str]) -> None:
         self.bundle = bundle
         self.objects = objects
         self.root = root
         self.imported = Seen()
         self.observer: Observer | None = None
-        self._expected = {bundle.modules[name] for name in expected if name in bundle.modules}
-        self._expected |= {path for path in map(self._package_file, expected) if path}
+        self._expected = {bundle.modules[name] for name in _with_parents(expected) if name in bundle.modules}
         self._loaded: dict[str, ModuleType] = {}
         self._served: set[str] = set()
-
-    def _package_file(self, name: str) -> str | None:
-        parent = name.rpartition(".")[0]
-        while parent:
-            if path := self.bundle.modules.get(parent):
-                self._expected.add(path)
-            parent = parent.rpartition(".")[0]
-        return None
 
     def full_path(self, path: str) -> str:
         return os.path.normpath(os.path.join(self.root, path))
@@ -240,10 +247,8 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         program.served(fullname)
         if file is None:
-            folder = next(bundle.modules[name] for name in bundle.modules if name.startswith(fullname + "."))
-            depth = fullname.count(".") + 1
             spec = ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [program.full_path("/".join(_parents(folder, depth, fullname, bundle)))]
+            spec.submodule_search_locations = [program.full_path(bundle.folder_of(fullname))]
             return spec
         canonical = bundle.canonical[file]
         if canonical != fullname:
@@ -255,13 +260,6 @@ class _Finder(importlib.abc.MetaPathFinder):
         if package:
             spec.submodule_search_locations = [os.path.dirname(filename)]
         return spec
-
-
-def _parents(file: str, depth: int, name: str, bundle: Bundle) -> list[str]:
-    """The folder of a namespace package, from a file below it: as many levels up as the file's name is longer."""
-    member = next(one for one, path in bundle.modules.items() if path == file and one.startswith(name + "."))
-    levels = member.count(".") + 1 - depth + (1 if os.path.basename(file) == "__init__.py" else 0)
-    return file.split("/")[: -levels or None]
 
 
 class _Alias(importlib.abc.Loader):
@@ -302,6 +300,10 @@ class _Loader(importlib.abc.InspectLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         return self._program.compiled(self.file).code
+
+    def get_resource_reader(self, fullname: str) -> FileReader:
+        """`importlib.resources` reads the real files beside the module, where the audit hook sees it."""
+        return FileReader(self)
 
     def get_data(self, path: str) -> bytes:
         """A file beside a module, by its full path: from the bundle where it is part of it."""

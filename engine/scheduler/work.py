@@ -12,6 +12,8 @@ from .resources import Amount, amount
 from .tasks import Piece, Tasks
 from .transitions import Flying
 
+Why = Literal["asked", "timeout"]
+
 UNBOUNDED = 64
 """How many tasks of a fan-out that asks for no resources at all are in flight at once."""
 
@@ -39,7 +41,7 @@ class Flight:
     piece: Piece
     phase: Flying = "launched"
     started_us: int = 0
-    why: Literal["asked", "timeout"] | None = None
+    why: Why | None = None
     timer: TimerId | None = None
     forced: bool = False
 
