@@ -60,8 +60,9 @@ class Reason:
                 return self._change()
 
     def _change(self) -> str:
-        words = {"code": "code", "module_init": "top level of", "input": "new output of"}
-        head = f"{words.get(self.kind, self.kind)} {self.subject}"
+        words = {"module_init": "top level of", "input": "new output of", "python": "Python", "version": "version"}
+        word = words.get(self.kind, self.kind)
+        head = word if self.subject == self.kind else f"{word} {self.subject}"
         if self.kind == "input":
             return head
         if self.before is not None and self.after is not None:
@@ -70,7 +71,7 @@ class Reason:
             head = f"{head} added: {self.after}"
         elif self.before is not None:
             head = f"{head} removed"
-        return f"{head} ({self.place})" if self.place else head
+        return f"{head} ({self.place})" if self.place and self.place != self.subject else head
 
 
 def difference(before: Mapping[str, Any], now: Determinants, source_of: Callable[[Digest], str | None]) -> tuple[Reason, ...]:

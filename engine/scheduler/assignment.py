@@ -71,6 +71,7 @@ class Assignment:
     resources: Resources = Resources()
     isolate: bool = False
     env: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    env: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ class ItemOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a worker returns for an assignment; `blocks` are the block objects it wrote for a fan-out's items."""
+    """What a worker returns for an assignment; `blocks` are the block objects it wrote for a fan-out's items, `objects`
+    every file of the store that its outputs and attachments need."""
 
     launch: LaunchId
     items: tuple[ItemOutcome, ...]
@@ -139,3 +141,4 @@ class Outcome:
     rss_mb: float = 0.0
     observed: Observed = Observed()
     blocks: tuple[Artifact, ...] = ()
+    objects: tuple[StoredObject, ...] = ()

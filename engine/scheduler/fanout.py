@@ -37,6 +37,9 @@ class Pace:
         return Pace(average, max(self.proven, items))
 
 
+NOTHING_KNOWN = Pace()
+
+
 def batch_size(remaining: int, slots: int, pace: Pace, timeout_us: int | None = None) -> int:
     """Items for the next task, from 1 to `LARGEST`, of `remaining` that `slots` tasks can work on side by side.
 

@@ -93,6 +93,4 @@ class RunEnded:
     state: RunEnd
 
 
-Instruction: TypeAlias = (
-    Decide | Launch | Cancel | StartTimer | StopTimer | Keep | AttemptFailed | Report | RunEnded
-)
+Instruction: TypeAlias = Decide | Launch | Cancel | StartTimer | StopTimer | Keep | AttemptFailed | Report | RunEnded

@@ -37,9 +37,9 @@ def slots(request: Amount, capacity: Amount, unbounded: int) -> int:
 
 
 def shortage(request: Amount, capacity: Amount) -> str:
-    """What is asked for and not there, for people: `2 gpus (there are 0)`."""
+    """What is asked for and not there, for people: `2 gpus (of 0)`."""
     return ", ".join(
-        f"{_text(name, count)} (there {'is' if name == MEMORY else 'are'} {_text(name, capacity.get(name, 0), bare=True)})"
+        f"{_text(name, count)} (of {_text(name, capacity.get(name, 0), bare=True)})"
         for name, count in request.items()
         if capacity.get(name, 0) < count
     )

@@ -62,6 +62,10 @@ class Tasks:
     def overall(self) -> State:
         return overall(self.counts)
 
+    def tally(self) -> dict[State, int]:
+        """How many tasks are in each state, without zeros."""
+        return {STATES[code]: count for code, count in enumerate(self.counts) if count}
+
     @property
     def closed(self) -> bool:
         """Every task is in a terminal state."""
@@ -91,6 +95,12 @@ class Tasks:
     def fresh(self) -> int:
         """How many items were never launched."""
         return len(self._fresh) - self._next
+
+    def waiting(self) -> Iterator[int]:
+        """Every item that waits to be launched, in no order that matters."""
+        yield from self._fresh[self._next :]
+        for piece in self._pieces:
+            yield from piece.items
 
     def drain(self) -> Iterator[Piece]:
         """Take everything that waits to be launched."""

@@ -37,6 +37,7 @@ QUEUED: frozenset[State] = frozenset({"ready", "retrying", "lost"})
 SUCCEEDED: frozenset[State] = frozenset({"done", "reused"})
 TERMINAL: frozenset[State] = frozenset({"done", "reused", "failed", "blocked", "cancelled"})
 
+_NOWHERE: frozenset[State] = frozenset()
 _ENDS_OF_A_FLIGHT: frozenset[State] = frozenset({"done", "failed", "retrying", "lost", "ready"})
 _LEAVES_THE_QUEUE: frozenset[State] = frozenset({"launched", "failed", "cancelled"})
 
@@ -49,7 +50,11 @@ LEGAL: Mapping[State, frozenset[State]] = {
     "running": _ENDS_OF_A_FLIGHT | {"storing", "cancelling"},
     "storing": _ENDS_OF_A_FLIGHT | {"cancelling"},
     "cancelling": (_ENDS_OF_A_FLIGHT - {"lost"}) | {"cancelled"},
-    **dict.fromkeys(TERMINAL, frozenset[State]()),
+    "done": _NOWHERE,
+    "reused": _NOWHERE,
+    "failed": _NOWHERE,
+    "blocked": _NOWHERE,
+    "cancelled": _NOWHERE,
 }
 ENTRANCES: Mapping[State, frozenset[int]] = {
     to: frozenset(CODE[state] for state in STATES if to in LEGAL[state]) for to in STATES

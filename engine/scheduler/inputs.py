@@ -1,0 +1,75 @@
+"""What a step is called with: stored values, paths of files, items of a fan-out.
+
+A step may change what it gets, and the next item or the next step must not see that. So values are loaded anew for
+each item, except where a copy costs nothing: tables are shared and cloned. A pickled object (a fitted model, say) is
+loaded once for a batch, because loading it may take longer than using it.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..ids import Digest, Json
+from ..snapshots.artifact import Artifact
+from ..snapshots.objects import ObjectStore, load, load_item
+from .assignment import Assignment, FileValue, Item
+
+_KEPT_TABLES = 4
+_tables: OrderedDict[tuple[str, Digest], Any] = OrderedDict()
+
+
+class Inputs:
+    """The arguments of one launch. Raises what loading raises: StoreError, or what a user's class does when unpickled."""
+
+    def __init__(self, assignment: Assignment, objects: ObjectStore) -> None:
+        self._assignment = assignment
+        self._objects = objects
+        self._loaded: dict[str, Any] = {}
+
+    def positional(self, item: Item) -> dict[str, object]:
+        """Argument names → values, in the order of the step's signature."""
+        return {name: self._value(name, item) for name in self._assignment.arguments}
+
+    def params(self) -> dict[str, Json]:
+        return {name: copy.deepcopy(value) for name, value in self._assignment.params.items()}
+
+    def _value(self, name: str, item: Item) -> object:
+        if name in item.fan:
+            return load_item(item.fan[name], self._objects)
+        if name in self._assignment.files:
+            return _paths(self._assignment.files[name])
+        return self._input(name, self._assignment.inputs)
+
+    def _input(self, name: str, inputs: Mapping[str, Artifact]) -> object:
+        artifact = inputs[name]
+        if artifact.carrier in ("polars", "pyarrow"):
+            table = self._table(artifact)
+            return table.clone() if artifact.carrier == "polars" and hasattr(table, "clone") else table
+        if artifact.kind != "object" and not (artifact.carrier == "pandas" and _copy_on_write()):
+            return load(artifact, self._objects)
+        if name not in self._loaded:
+            self._loaded[name] = load(artifact, self._objects)
+        value = self._loaded[name]
+        return value.copy(deep=False) if artifact.carrier == "pandas" else value
+
+    def _table(self, artifact: Artifact) -> Any:  # Any: a table of a library that is not imported here
+        key = (str(self._objects.store), artifact.identity)
+        if key not in _tables:
+            _tables[key] = load(artifact, self._objects)
+        _tables.move_to_end(key)
+        while len(_tables) > _KEPT_TABLES:
+            _tables.popitem(last=False)
+        return _tables[key]
+
+
+def _paths(value: FileValue) -> Path | list[Path]:
+    return [Path(path) for path in value.paths] if value.many else Path(value.paths[0])
+
+
+def _copy_on_write() -> bool:
+    """Whether a shallow copy of a pandas table is safe to change: from pandas 3 on."""
+    import pandas
+
+    return int(pandas.__version__.partition(".")[0]) >= 3
