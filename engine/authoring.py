@@ -51,7 +51,7 @@ _sink: Sink | None = None
 
 def set_sink(sink: Sink | None) -> Sink | None:
     """Put `sink` in place and return the one before; the worker calls it around a step."""
-    global _sink  # noqa: PLW0603  user code calls module-level functions, so the sink can only be found in the module
+    global _sink  # user code calls module-level functions, so the sink can only be found in the module
     before, _sink = _sink, sink
     return before
 
@@ -94,16 +94,27 @@ def step(function: Any = None, /, **options: Any) -> Any:  # Any: the two overlo
     return mark if function is None else mark(function)
 
 
+def _number(name: str, value: Any) -> float:  # Any: whatever a user logs
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        kind = type(value).__name__
+        raise TypeError(
+            f"log({name}=…) takes a number, not a {kind}; log.text, log.table and log.figure take others"
+        ) from None
+
+
 class _Log:
     """`log(loss=0.3, epoch=2)` records metrics; `log.text`, `log.table`, `log.figure` attach things to see."""
 
     __slots__ = ()
 
     def __call__(self, **numbers: float) -> None:
+        values = {name: _number(name, value) for name, value in numbers.items()}
         if _sink is None:
-            print(" ".join(f"{name}={value:g}" for name, value in numbers.items()))
+            print(" ".join(f"{name}={value:g}" for name, value in values.items()))
         else:
-            _sink.metrics({name: float(value) for name, value in numbers.items()})
+            _sink.metrics(values)
 
     def text(self, name: str, text: str) -> None:
         self._attach("text", name, text)

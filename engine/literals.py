@@ -18,7 +18,6 @@ Static: TypeAlias = tuple[Any, ...]  # Any: a recursive tuple ("const", value) |
 Lookup: TypeAlias = "Callable[[str, tuple[str, ...]], tuple[str, Static] | None]"
 """From a file and a dotted name to the file and expression that define it."""
 
-_LONGEST = 10_000
 _DEEPEST = 50
 
 
@@ -141,8 +140,9 @@ def _binary(name: str, left: Json, right: Json) -> Json:
         raise Unknown
     try:
         result = _NUMERIC[name](left, right)
+        finite = isinstance(result, (int, float)) and math.isfinite(result)
     except (ArithmeticError, ValueError):
         raise Unknown from None
-    if not isinstance(result, (int, float)) or not math.isfinite(result) or abs(result) > 10.0**_LONGEST.bit_length() ** 2:
+    if not finite:
         raise Unknown
     return result

@@ -11,6 +11,7 @@ from typing import Literal
 from ..errors import Problem
 from ..ids import Digest, Json, LaunchId, StepName
 from ..snapshots.artifact import Artifact, ItemRef
+from ..snapshots.objects import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,6 @@ class Assignment:
     resources: Resources = Resources()
     isolate: bool = False
     env: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
-    env: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Failure:
 
     kind: Literal["raised", "output", "died", "timeout", "cancelled", "lost", "executor"]
     title: str
-    message: str
+    message: str = ""
     mend: str = ""
     frames: tuple[Frame, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])

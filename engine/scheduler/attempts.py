@@ -18,7 +18,13 @@ OF_THE_WORKER = frozenset({"died", "timeout", "lost", "cancelled"})
 
 
 def fail(
-    work: Work, launch: LaunchId | None, attempt: int, failures: Mapping[int, Failure], turn: Turn, retry: bool = True
+    work: Work,
+    launch: LaunchId | None,
+    attempt: int,
+    failures: Mapping[int, Failure],
+    turn: Turn,
+    *,
+    retry: bool = True,
 ) -> None:
     """An attempt at these items failed and counts. `retry` False: no other attempt could do better."""
     if not failures:

@@ -1,51 +1,32 @@
 """Code by content hash: what a run was planned with is what its workers execute, whatever the folder holds by then.
 
-A bundle is a manifest object `<code>.code` and one object `<file_hash>.src` for each file. In the worker a meta-path
-finder serves the first-party modules of the active bundle, never from the working folder and never from `.pyc` (an
-edit of the same size within a second imports stale bytecode). `__file__` and tracebacks name the real files in the
-project, so that data beside a module is found and editors jump to the line.
-
-Module objects live as long as one step of one run in one worker: `functools.cache` and module globals then last over
-the items of a batch, but never reach another run with something computed from files that have changed since. What is
-kept over runs is compiled code, by file hash: executing the modules of a step anew takes about a millisecond.
-
-Names: the standard library, and what instep itself needs to store a result, win over project files of the same
-top-level name; project files win over everything else that is installed.
+A bundle is a manifest object `<code>.code` (JSON: which dotted name is which file, which file has which hash) and an
+object `<file_hash>.src` for each file; package data files may be among them. `program.py` executes one.
 """
 
-import contextlib
-import importlib
-import importlib.abc
-import importlib.util
 import json
-import linecache
-import os
-import sys
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
-from importlib.readers import FileReader
-from types import CodeType, ModuleType
+from pathlib import PurePosixPath
 
 from ..digest import digest, digest_bytes
-from ..errors import MissingObject
 from ..ids import Digest
-from ..snapshots.objects import ObjectStore
-from .observe import Observer, Seen
+from ..project import Project
+from ..snapshots.objects import ObjectStore, StoredObject
 
 MANIFEST = "code"
 SOURCE = "src"
-_KEPT_BUNDLES = 8
-_KEPT_CODE = 5_000
-PROTECTED = frozenset({"instep", "ray", "numpy", "polars", "pyarrow", "pandas", "blake3", "cloudpickle", "matplotlib"})
+_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """`modules`: dotted names → paths, the first name of a path being the one it is known by; `files`: paths → hashes.
 
-    Paths are relative to the project's root.
+    Paths are relative to the project's root, with forward slashes. `canonical` is path → the name it is known by;
+    `packages` are all names that have names below them; `stems` the last part of every name, to rule out most imports
+    quickly.
     """
 
     code: Digest
@@ -53,21 +34,35 @@ class Bundle:
     files: Mapping[str, Digest]
     canonical: Mapping[str, str] = field(init=False)
     packages: frozenset[str] = field(init=False)
-    tops: frozenset[str] = field(init=False)
+    stems: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        packages = with_parents(self.modules) - set(self.modules)
         object.__setattr__(self, "canonical", {path: name for name, path in reversed([*self.modules.items()])})
-        object.__setattr__(self, "packages", frozenset(_with_parents(self.modules)))
-        object.__setattr__(self, "tops", frozenset(name.partition(".")[0] for name in self.modules))
+        object.__setattr__(self, "packages", frozenset(packages))
+        object.__setattr__(self, "stems", frozenset(name.rpartition(".")[2] for name in {*self.modules, *packages}))
 
-    def folder_of(self, package: str) -> str:
-        """The folder of a namespace package: that of a file below it, as many levels up as its name is longer."""
+    def namespace_folder(self, package: str) -> str:
+        """The folder of a package without `__init__.py`: so far above a file in it as that file's name is longer."""
         name, path = next(one for one in self.modules.items() if one[0].startswith(package + "."))
-        levels = name.count(".") - package.count(".") + (os.path.basename(path) == "__init__.py")
+        levels = name.count(".") - package.count(".") + is_init(path)
         return "/".join(path.split("/")[:-levels])
 
 
-def _with_parents(names: Collection[str]) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A bundle in the store; `objects` are those that this process had not seen there before."""
+
+    code: Digest
+    files: Mapping[str, Digest]
+    objects: tuple[StoredObject, ...] = ()
+
+
+def is_init(path: str) -> bool:
+    return path.rpartition("/")[2] == "__init__.py"
+
+
+def with_parents(names: Collection[str]) -> set[str]:
     """`a.b.c` → `a`, `a.b`, `a.b.c`."""
     found = set(names)
     for name in names:
@@ -76,241 +71,92 @@ def _with_parents(names: Collection[str]) -> set[str]:
     return found
 
 
-def code_digest(files: Mapping[str, Digest], modules: Mapping[str, str]) -> Digest:
-    return digest("code/1", [[path, files[path]] for path in sorted(files)], [[*pair] for pair in modules.items()])
+def module_table_of(project: Project, code: Collection[str]) -> dict[str, str]:
+    """Dotted name → path for the Python files among `code`, as the project's roots let them be imported.
+
+    A file below several roots has several names; the one from the deepest root is its first. Of two files with one
+    name that of the earlier root counts. Names that a step's own folder gives are not here: `program.py` adds them.
+    """
+    roots = [(order, _root_of(root)) for order, root in enumerate(project.roots)]
+    named = [
+        (name, path, order, -len(root))
+        for path in sorted(code)
+        for order, root in roots
+        if path.startswith(root) and (name := module_name(path[len(root) :]))
+    ]
+    winner: dict[str, tuple[int, str]] = {}
+    for name, path, order, _ in named:
+        winner[name] = min(winner.get(name, (order, path)), (order, path))
+    named.sort(key=lambda one: (one[1], one[3]))
+    return {name: path for name, path, _, _ in named if winner[name][1] == path}
 
 
-_written: dict[str, set[Digest]] = {}
+def _root_of(root: str) -> str:
+    plain = str(PurePosixPath(root))
+    return "" if plain == "." else plain + "/"
 
 
-def write_bundle(objects: ObjectStore, files: Mapping[str, bytes], modules: Mapping[str, str]) -> Digest:
-    """Store what is new of `files` (path → source) and the manifest; returns the code digest.
+def module_name(path: str) -> str:
+    """`a/b.py` → `a.b`, `a/__init__.py` → `a`; "" for what is not an importable Python file."""
+    if not path.endswith(".py"):
+        return ""
+    parts = path[:-3].split("/")
+    if parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else ""
+
+
+_hashed: dict[str, tuple[bytes, Digest]] = {}
+_known: dict[str, set[Digest]] = {}
+
+
+def write_bundle(objects: ObjectStore, files: Mapping[str, bytes], modules: Mapping[str, str]) -> Written:
+    """Store what is new of `files` (path → source) and the manifest. Raises StoreError.
 
     `modules` maps every first-party dotted name to a path in `files`; where a path has several, the first is the one
-    that observations are reported by.
+    that observations are reported by. With few changes since the last call this costs as much as the changes.
     """
-    hashes = {path: digest_bytes(data) for path, data in files.items()}
-    code = code_digest(hashes, modules)
-    if objects.has(code, MANIFEST):
-        return code
-    known = _written.setdefault(str(objects.store), set())
+    hashes = {path: _hash_of(path, data) for path, data in files.items()}
+    code = digest("code/1", [[path, hashes[path]] for path in sorted(hashes)], [[*pair] for pair in modules.items()])
+    known = _known.setdefault(str(objects.folder), set())
+    if code in known and objects.has(code, MANIFEST):
+        return Written(code, hashes)
+    if code in known:
+        known.clear()  # somebody has cleaned up the store; nothing that is remembered of it counts
+    written: list[StoredObject] = []
     for path, file_hash in hashes.items():
         if file_hash not in known:
-            if not objects.has(file_hash, SOURCE):
-                objects.put(file_hash, SOURCE, files[path])
+            written.append(objects.put(file_hash, SOURCE, files[path]))
             known.add(file_hash)
     manifest = {"modules": dict(modules), "files": hashes}
-    objects.put(code, MANIFEST, json.dumps(manifest, separators=(",", ":")).encode())
-    return code
+    written.append(objects.put(code, MANIFEST, json.dumps(manifest, separators=(",", ":")).encode()))
+    known.add(code)
+    return Written(code, hashes, tuple(written))
+
+
+def _hash_of(path: str, data: bytes) -> Digest:
+    """The planner hands out the same bytes object until a file changes, so most are hashed once in a session."""
+    before = _hashed.get(path)
+    if before is None or before[0] is not data:
+        before = _hashed[path] = (data, digest_bytes(data))
+    return before[1]
 
 
 def read_bundle(objects: ObjectStore, code: Digest) -> Bundle:
     """Raises MissingObject."""
-    manifest = json.loads(_read(objects, code, MANIFEST))
+    manifest = json.loads(objects.read(code, MANIFEST))
     return Bundle(code, manifest["modules"], manifest["files"])
 
 
-def _read(objects: ObjectStore, content_hash: Digest, kind: str) -> bytes:
-    try:
-        return objects.path(content_hash, kind).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingObject(f"the code object {content_hash}.{kind} is not in the store") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    code: CodeType
-    source: str
-
-
-_code: OrderedDict[tuple[str, Digest], _Compiled] = OrderedDict()
 _bundles: OrderedDict[tuple[str, Digest], Bundle] = OrderedDict()
 
 
 def cached_bundle(objects: ObjectStore, code: Digest) -> Bundle:
     """`read_bundle`, with the last few kept."""
-    key = (str(objects.store), code)
+    key = (str(objects.folder), code)
     if key not in _bundles:
         _bundles[key] = read_bundle(objects, code)
     _bundles.move_to_end(key)
-    while len(_bundles) > _KEPT_BUNDLES:
+    while len(_bundles) > _KEPT:
         _bundles.popitem(last=False)
     return _bundles[key]
-
-
-class Program:
-    """The modules of one bundle as they are executed for one step, and the finder that serves them."""
-
-    def __init__(self, bundle: Bundle, objects: ObjectStore, root: str, expected: Collection[str]) -> None:
-        self.bundle = bundle
-        self.objects = objects
-        self.root = root
-        self.imported = Seen()
-        self.observer: Observer | None = None
-        self._expected = {bundle.modules[name] for name in _with_parents(expected) if name in bundle.modules}
-        self._loaded: dict[str, ModuleType] = {}
-        self._served: set[str] = set()
-
-    def full_path(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self.root, path))
-
-    def user_file(self, filename: str) -> str | None:
-        """A file name as code objects have it → the path of a file of the bundle, None for anything else."""
-        prefix = self.root + "/"
-        path = filename[len(prefix) :] if filename.startswith(prefix) else os.path.relpath(filename, self.root)
-        return path if path in self.bundle.files else None
-
-    def is_user_file(self, filename: str) -> bool:
-        return filename.startswith("/") and self.user_file(filename) is not None
-
-    @contextlib.contextmanager
-    def active(self, observer: Observer) -> Iterator[None]:
-        """Serve this program's modules; afterwards whatever the process had under their names is back."""
-        self.observer = observer
-        hidden = _hide(self.bundle.tops)
-        finder = _Finder(self)
-        sys.modules.update(self._loaded)
-        sys.meta_path.insert(0, finder)
-        try:
-            yield
-        finally:
-            sys.meta_path.remove(finder)
-            for name in self._served:
-                if module := sys.modules.pop(name, None):
-                    self._loaded[name] = module
-                if path := self.bundle.modules.get(name):
-                    linecache.cache.pop(self.full_path(path), None)
-            sys.modules.update(hidden)
-            self.observer = None
-
-    def served(self, name: str) -> None:
-        self._served.add(name)
-        path = self.bundle.modules.get(name)
-        if path is not None and path not in self._expected and self.observer is not None:
-            self.observer.module(self.bundle.canonical[path])
-
-    def compiled(self, path: str) -> _Compiled:
-        """The code of a file, compiled at most once in a process. Raises SyntaxError."""
-        filename = self.full_path(path)
-        key = (filename, self.bundle.files[path])
-        found = _code.get(key)
-        if found is None:
-            data = _read(self.objects, self.bundle.files[path], SOURCE)
-            source = importlib.util.decode_source(data) if _decodable(data) else data.decode("utf-8", "replace")
-            _remember(filename, source)
-            found = _code[key] = _Compiled(compile(data, filename, "exec", dont_inherit=True), source)
-            while len(_code) > _KEPT_CODE:
-                _code.popitem(last=False)
-        _remember(filename, found.source)
-        return found
-
-
-def _decodable(data: bytes) -> bool:
-    try:
-        importlib.util.decode_source(data)
-    except (SyntaxError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _remember(filename: str, source: str) -> None:
-    """Tracebacks show the bundle's lines. Without a time of change, `linecache` does not compare with the disk."""
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-
-
-def _hide(tops: frozenset[str]) -> dict[str, ModuleType]:
-    """Take away what the process has imported under the project's top-level names."""
-    taken = {top for top in tops if top in sys.modules and _ours(top)}
-    if not taken:
-        return {}
-    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in taken}
-
-
-def _ours(top: str) -> bool:
-    """Whether a top-level name may be the project's."""
-    return top not in PROTECTED and top not in sys.stdlib_module_names
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    def __init__(self, program: Program) -> None:
-        self._program = program
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        bundle, program = self._program.bundle, self._program
-        top, dot, _ = fullname.partition(".")
-        if top not in bundle.tops or not _ours(top):
-            return None
-        file = bundle.modules.get(fullname)
-        if file is None and fullname not in bundle.packages:
-            return None
-        program.served(fullname)
-        if file is None:
-            spec = ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [program.full_path(bundle.folder_of(fullname))]
-            return spec
-        canonical = bundle.canonical[file]
-        if canonical != fullname:
-            return ModuleSpec(fullname, _Alias(canonical))
-        filename = program.full_path(file)
-        package = os.path.basename(file) == "__init__.py"
-        spec = ModuleSpec(fullname, _Loader(program, file), origin=filename, is_package=package)
-        spec.has_location = True
-        if package:
-            spec.submodule_search_locations = [os.path.dirname(filename)]
-        return spec
-
-
-class _Alias(importlib.abc.Loader):
-    """A second name for a module, such as `helpers` for `steps.helpers`: there is one object, not two."""
-
-    def __init__(self, canonical: str) -> None:
-        self._canonical = canonical
-
-    def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = importlib.import_module(self._canonical)
-
-
-class _Loader(importlib.abc.InspectLoader):
-    def __init__(self, program: Program, path: str) -> None:
-        self._program = program
-        self.file = path
-        self.path = program.full_path(path)
-
-    def exec_module(self, module: ModuleType) -> None:
-        code = self._program.compiled(self.file).code
-        observer = self._program.observer
-        if observer is not None:
-            observer.importing += 1
-        try:
-            exec(code, module.__dict__)
-        finally:
-            if observer is not None:
-                observer.importing -= 1
-
-    def is_package(self, fullname: str) -> bool:
-        return os.path.basename(self.file) == "__init__.py"
-
-    def get_filename(self, fullname: str) -> str:
-        return self.path
-
-    def get_source(self, fullname: str) -> str:
-        return self._program.compiled(self.file).source
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self._program.compiled(self.file).code
-
-    def get_resource_reader(self, fullname: str) -> FileReader:
-        """`importlib.resources` reads the real files beside the module, where the audit hook sees it."""
-        return FileReader(self)
-
-    def get_data(self, path: str) -> bytes:
-        """A file beside a module, by its full path: from the bundle where it is part of it."""
-        relative = self._program.user_file(path)
-        if relative is None:
-            with open(path, "rb") as file:
-                return file.read()
-        if self._program.observer is not None:
-            self._program.observer.opened(path, os.O_RDONLY)
-        return _read(self._program.objects, self._program.bundle.files[relative], SOURCE)

@@ -1,9 +1,8 @@
 """What a step says, line by line: `print`, `logging`, `warnings`, and in worker processes what C code writes.
 
 `sys.stdout` and `sys.stderr` become streams that live as long as the process and know which launch is running, because
-user code keeps references to them (a `StreamHandler` made at import time). The root logger is emptied for the time of
-the step and `logging.lastResort` receives what no handler of the user's takes: so `logging.basicConfig` in a step works
-as it does anywhere, and without it messages from INFO up are kept.
+user code keeps references to them (a `StreamHandler` made at import time). The root logger gets one handler, ours, for
+the time of the step: messages from INFO up are kept, or from the level that `logging.basicConfig` in the step asks for.
 """
 
 import codecs
@@ -17,7 +16,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, TextIO
 
 from .live import MAX_LINE, LiveFile
@@ -134,13 +133,17 @@ STDOUT = Stream("<stdout>")
 STDERR = Stream("<stderr>")
 
 
-class _LastResort(logging.Handler):
+class _Records(logging.Handler):
+    """Takes log records, but for those that a handler of the user's prints anyway."""
+
     def __init__(self, live: LiveFile) -> None:
         super().__init__()
         self._live = live
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _is_printed(record):
+            return
         try:
             text = self.format(record)
         except Exception as error:
@@ -151,8 +154,21 @@ class _LastResort(logging.Handler):
             self._live.log("logging", record.levelname.lower(), line)
 
 
+def _is_printed(record: logging.LogRecord) -> bool:
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if any(record.levelno >= one.level and _prints(one) for one in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def _prints(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and handler.stream in (STDOUT, STDERR)  # type: ignore[misc]
+
+
 @contextlib.contextmanager
-def capture(live: LiveFile, *, mine: Callable[[], bool], process: bool) -> Iterator[None]:
+def capture(live: LiveFile, *, mine: Callable[[], bool], process: bool) -> Generator[None]:
     """Send everything to `live` until the end. `mine` says whether the calling thread is the step's; `process` that
     this process runs nothing but steps, so that its descriptors and its crash handler can be had as well."""
     with contextlib.ExitStack() as stack:
@@ -167,7 +183,7 @@ def capture(live: LiveFile, *, mine: Callable[[], bool], process: bool) -> Itera
 
 
 @contextlib.contextmanager
-def _stream(name: str, stream: Stream, live: LiveFile, mine: Callable[[], bool]) -> Iterator[None]:
+def _stream(name: str, stream: Stream, live: LiveFile, mine: Callable[[], bool]) -> Generator[None]:
     before: TextIO | None = getattr(sys, name)
     lines = Lines(lambda text, replaced: live.log(name, "", text, replaced=replaced))
     stream.original, stream.lines, stream.mine = before, lines, mine
@@ -181,7 +197,7 @@ def _stream(name: str, stream: Stream, live: LiveFile, mine: Callable[[], bool])
 
 
 @contextlib.contextmanager
-def _stdin() -> Iterator[None]:
+def _stdin() -> Generator[None]:
     """A step that waits for input would wait for ever; `input()` raises EOFError instead."""
     before, sys.stdin = sys.stdin, io.StringIO()
     hook, sys.breakpointhook = sys.breakpointhook, _no_breakpoint
@@ -196,22 +212,36 @@ def _no_breakpoint(*_args: object, **_kwargs: object) -> None:
 
 
 @contextlib.contextmanager
-def _logging(live: LiveFile) -> Iterator[None]:
-    root, last_resort, disabled = logging.getLogger(), logging.lastResort, logging.root.manager.disable
+def _logging(live: LiveFile) -> Generator[None]:
+    root, disabled, configure = logging.getLogger(), logging.root.manager.disable, logging.basicConfig
     handlers, level, filters = root.handlers, root.level, root.filters
-    root.handlers, root.filters, logging.lastResort = [], [], _LastResort(live)
+    records = _Records(live)
+
+    def basic_config(**options: Any) -> None:  # Any: what logging.basicConfig takes
+        """What a script asks for with it, but that the console it would print to is us."""
+        root.removeHandler(records)
+        before = list(root.handlers)
+        configure(**options)
+        root.handlers = [one for one in root.handlers if one in before or not _prints(one)]
+        root.addHandler(records)
+
+    root.handlers, root.filters = [records], []
     root.setLevel(logging.INFO)
+    logging.basicConfig = basic_config
     try:
         yield
     finally:
-        root.handlers, root.filters, logging.lastResort = handlers, filters, last_resort
+        logging.basicConfig = configure
+        root.handlers, root.filters = handlers, filters
         root.setLevel(level)
         logging.disable(disabled)
 
 
 @contextlib.contextmanager
-def _warnings(live: LiveFile) -> Iterator[None]:
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
+def _warnings(live: LiveFile) -> Generator[None]:
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+    ) -> None:
         text = str(message).strip()
         for line in f"{category.__name__}: {text} ({filename}:{lineno})".splitlines():
             live.log("warnings", "warning", line)
@@ -225,7 +255,7 @@ def _warnings(live: LiveFile) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _descriptors(live: LiveFile) -> Iterator[None]:
+def _descriptors(live: LiveFile) -> Generator[None]:
     """Point 1 and 2 at the live file. A pipe with a reading thread would deadlock when C code fills it without
     letting go of the interpreter lock, and would lose a dying process' last words."""
     saved = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]

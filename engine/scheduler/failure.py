@@ -1,4 +1,4 @@
-"""Why a step failed, as text: made in the worker, because a user's exception may not survive the way to another process.
+"""Why a step failed, as text, made in the worker: a user's exception may not survive the way to another process.
 
 Only the user's own frames are kept in full, with what their locals looked like; runs of library frames shrink to a
 line. Everything here distrusts what it looks at: a `repr` may raise, be huge, or hold a password.
@@ -12,7 +12,7 @@ import reprlib
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from types import FrameType, TracebackType
 
@@ -127,11 +127,15 @@ def last_lines(live: str, count: int = 20) -> tuple[str, ...]:
 
 def user_frames(trace: TracebackType | None, user_file: UserFile) -> tuple[Frame, ...]:
     """The user's frames of a traceback, outermost first; the last one has its locals."""
-    found = [(frame, line, path) for frame, line in traceback.walk_tb(trace) if (path := user_file(frame.f_code.co_filename))]
+    found = [
+        (frame, line, path) for frame, line in traceback.walk_tb(trace) if (path := user_file(frame.f_code.co_filename))
+    ]
     if len(found) > _MAX_FRAMES:
         found = found[:10] + found[10 - _MAX_FRAMES :]
     return tuple(
-        Frame(path, line, frame.f_code.co_qualname, _source(frame, line), _locals(frame) if at == len(found) - 1 else {})
+        Frame(
+            path, line, frame.f_code.co_qualname, _source(frame, line), _locals(frame) if at == len(found) - 1 else {}
+        )
         for at, (frame, line, path) in enumerate(found)
     )
 
@@ -141,7 +145,7 @@ def _source(frame: FrameType, line: int) -> str:
 
 
 def _locals(frame: FrameType) -> dict[str, str]:
-    """The most telling locals: those the function assigned last come last in its code, so keep its arguments and them."""
+    """The most telling locals: the first are the arguments, the last those assigned last."""
     names = [name for name in frame.f_locals if not (name.startswith("__") or name.startswith("."))]
     if len(names) > MAX_LOCALS:
         names = names[:4] + names[4 - MAX_LOCALS :]
@@ -211,10 +215,12 @@ def message_of(error: BaseException) -> str:
         return f"<its message cannot be shown: __str__ raised {type(broken).__name__}>"
     if isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
         text = repr(error.args[0])
-    if isinstance(error, BaseExceptionGroup):
-        inner: Iterable[BaseException] = error.exceptions[:5]  # type: ignore[assignment]  # its parameter is unknown
-        text = "\n".join([text, *(f"{_type_name(one)}: {message_of(one)}" for one in inner)])
-    return text[:MAX_MESSAGE]
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ()) if _is_group(error) else ()
+    return "\n".join([text, *(f"{_type_name(one)}: {message_of(one)}" for one in members[:5])])[:MAX_MESSAGE]
+
+
+def _is_group(error: BaseException) -> bool:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def _type_name(error: BaseException) -> str:
@@ -241,7 +247,7 @@ def _mend(error: BaseException) -> str:
         return f"`{error.name}` is Python's own module: it hides a project file of that name. Rename the file."
     if isinstance(error, RecursionError):
         return "A function calls itself without end, or too deep."
-    if isinstance(error, EOFError) and "input" in message_of(error):
+    if isinstance(error, EOFError) and "reading a line" in message_of(error):
         return "Make what is asked for a param: a run has no terminal."
     if isinstance(error, MemoryError):
         return "Give the step less data at a time, or a machine with more memory."
@@ -323,5 +329,3 @@ def _fault_frames(lines: list[str], root: str) -> tuple[Frame, ...]:
 
 def _description(number: signal.Signals) -> str:
     return signal.strsignal(number) or number.name
-
-

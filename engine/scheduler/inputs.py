@@ -13,7 +13,8 @@ from typing import Any
 
 from ..ids import Digest, Json
 from ..snapshots.artifact import Artifact
-from ..snapshots.objects import ObjectStore, load, load_item
+from ..snapshots.formats import load, load_item
+from ..snapshots.objects import ObjectStore
 from .assignment import Assignment, FileValue, Item
 
 _KEPT_TABLES = 4
@@ -21,7 +22,7 @@ _tables: OrderedDict[tuple[str, Digest], Any] = OrderedDict()
 
 
 class Inputs:
-    """The arguments of one launch. Raises what loading raises: StoreError, or what a user's class does when unpickled."""
+    """The arguments of one launch. Raises what loading raises: StoreError, or what unpickling a user's class does."""
 
     def __init__(self, assignment: Assignment, objects: ObjectStore) -> None:
         self._assignment = assignment
@@ -55,7 +56,7 @@ class Inputs:
         return value.copy(deep=False) if artifact.carrier == "pandas" else value
 
     def _table(self, artifact: Artifact) -> Any:  # Any: a table of a library that is not imported here
-        key = (str(self._objects.store), artifact.identity)
+        key = (str(self._objects.folder), artifact.identity)
         if key not in _tables:
             _tables[key] = load(artifact, self._objects)
         _tables.move_to_end(key)

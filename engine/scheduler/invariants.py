@@ -56,7 +56,7 @@ def _steps(machine: Machine) -> Iterator[str]:
         yield from _tasks(work)
         if queued[work.name] != work.queued or (work.launchable and not work.queued):
             yield f"{work.name}: queued {queued[work.name]} times, to launch: {work.launchable}"
-        if not work.tasks.closed and not work.unmet == unmet[work.name]:
+        if not work.tasks.closed and work.unmet != unmet[work.name]:
             yield f"{work.name}: waits for {work.unmet} needs, not {unmet[work.name]}"
         if work.asked and unmet[work.name]:
             yield f"{work.name}: asked to decide before its needs were there"

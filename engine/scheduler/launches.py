@@ -73,10 +73,9 @@ class Launches:
         turn.touch(flight.work)
 
     def interrupt(self, flight: Flight, why: Why, turn: Turn) -> None:
-        """Begin to cancel a launch. One that is being cancelled already only takes the stronger reason: asked."""
+        """Begin to cancel a launch; one that is being cancelled already only takes the new reason."""
         begun = flight.why is not None
-        if flight.why != "asked":
-            flight.why = why
+        flight.why = why
         if not begun:
             self.advance(flight, "cancelling", turn)
             turn.out.append(Cancel(flight.launch, force=False))

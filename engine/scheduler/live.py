@@ -1,8 +1,8 @@
 """The live file of a launch: what a step prints, logs and measures, one JSON object a line, as it happens.
 
-It is the only channel from a worker that survives the worker: lines are appended with single writes at most 50 ms
-after they came, and a process that dies leaves what it had said, its process id and (through `faulthandler`, which
-writes into the same file) where it died. Keys are short because there may be a million lines:
+It is the only channel from a worker that survives the worker: lines are appended with single writes, the first of a
+burst at once and all within 50 ms, and a process that dies leaves what it had said, its process id and (through
+`faulthandler`, which writes into the same file) where it died. Keys are short because there may be a million lines:
 
     {"k": "start", "t": µs, "i": null, "pid": 12, "node": "…", "step": "model"}      always the first line
     {"k": "log", "t": µs, "i": 3, "s": "stdout", "l": "", "m": "text"}    s: stdout, stderr, logging, warnings, output
@@ -33,6 +33,7 @@ from ..ids import Json
 
 FLUSH_SECONDS = 0.05
 BLOCK_BYTES = 64 * 1024
+_QUICK_WRITES = 32
 MAX_LINES = 200_000
 MAX_BYTES = 64 * 1024 * 1024
 MAX_METRICS = 1_000_000
@@ -59,7 +60,8 @@ class LiveFile:
         self._names: dict[str, str] = {}
         self._block: list[str] = []
         self._block_bytes = 0
-        self._flushed_at = 0.0
+        self._window_at = 0.0
+        self._window_writes = 0
         self._progress_at = 0.0
         self._lock = threading.RLock()
         self._wake = threading.Event()
@@ -140,7 +142,6 @@ class LiveFile:
             data = ("\n" + "".join(self._block)).encode("ascii")
             self._block.clear()
             self._block_bytes = 0
-            self._flushed_at = time.monotonic()
             with contextlib.suppress(OSError):  # a full disk must fail the step's output, not its print
                 while data:
                     data = data[os.write(self.fd, data) :]
@@ -157,12 +158,20 @@ class LiveFile:
                 return
             self._block.append(line)
             self._block_bytes += len(line)
-            if self._block_bytes >= BLOCK_BYTES or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            if self._block_bytes >= BLOCK_BYTES or self._may_write_now():
                 self.flush()
                 return
             if self._flusher is None:
                 self._start_flusher()
         self._wake.set()
+
+    def _may_write_now(self) -> bool:
+        """The first lines of each 50 ms are written at once: what a process says before it dies is worth most."""
+        now = time.monotonic()
+        if now - self._window_at >= FLUSH_SECONDS:
+            self._window_at, self._window_writes = now, 0
+        self._window_writes += 1
+        return self._window_writes <= _QUICK_WRITES
 
     def _drop(self, what: str) -> None:
         if not self.dropped:
@@ -205,7 +214,7 @@ def read_live(path: str, offset: int = 0) -> tuple[list[Record], int]:
     A last line that is not finished is left for the next call. A file that is not there yet has no records.
     """
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size <= offset:
                 return [], offset
@@ -230,8 +239,8 @@ def read_live(path: str, offset: int = 0) -> tuple[list[Record], int]:
 def tail(path: str, size: int = 64 * 1024) -> list[Record]:
     """The first record and those in the last `size` bytes, the unfinished last line among them."""
     try:
-        first, begun = read_live(path)[0][:1], os.path.getsize(path)
-        with open(path, "rb") as file:
+        first, begun = read_live(path)[0][:1], Path(path).stat().st_size
+        with Path(path).open("rb") as file:
             file.seek(max(0, begun - size))
             lines = file.read().split(b"\n")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a step was seen to depend on: project files it opened, folders it listed, environment it read, modules it loaded.
+"""What a step was seen to depend on: files it opened, folders it listed, environment it read, modules it loaded.
 
 An audit hook cannot be removed, so one is installed per process and does next to nothing while no step runs. It sees
 what goes through Python: a file that compiled code opens by itself (Polars, Arrow, DuckDB) is not seen, which is why
@@ -12,8 +12,9 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -48,7 +49,7 @@ class Observer:
     ) -> None:
         self._prefix = root.rstrip("/") + "/"
         self._declared = frozenset(declared)
-        self._folders = tuple(path.rstrip("/") + "/" for path in declared if os.path.isdir(path))
+        self._folders = tuple(path.rstrip("/") + "/" for path in declared if Path(path).is_dir())
         self._is_user_file = is_user_file
         self._mine = mine
         self._imported = imported
@@ -112,7 +113,7 @@ class Observer:
             path = os.fsdecode(path)
         if not isinstance(path, str):
             return None
-        full = os.path.normpath(path if path.startswith("/") else os.path.join(os.getcwd(), path))
+        full = os.path.normpath(path if path.startswith("/") else f"{Path.cwd()}/{path}")
         if folder and full + "/" == self._prefix:
             return "./"
         if not full.startswith(self._prefix) or full in self._declared or full.startswith(self._folders):
@@ -130,7 +131,7 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def observing(observer: Observer) -> Iterator[None]:
+def observing(observer: Observer) -> Generator[None]:
     """Let `observer` see what happens until the end. One step runs in a process at a time."""
     global _active  # noqa: PLW0603  an audit hook has no other way to what it reports to
     _install()
@@ -189,8 +190,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:  # Any: each event has its
 
 
 def _by_import_system() -> bool:
-    frame: FrameType | None = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
-    return frame is not None and frame.f_code.co_filename == _IMPORT_SYSTEM
+    return sys._getframe(3).f_code.co_filename == _IMPORT_SYSTEM  # pyright: ignore[reportPrivateUsage]
 
 
 def _user_of_environ(frame: FrameType | None) -> FrameType | None:
@@ -212,5 +212,3 @@ def own_threads() -> Callable[[], bool]:
 def every_thread() -> bool:
     """The test for a process that runs nothing but steps."""
     return True
-
-

@@ -45,28 +45,33 @@ class Ready:
 
     def pick(self, free: Amount, capacity: Amount) -> Work | None:
         """Take out the step that launches next, if any fits."""
-        lanes = [lane for lane in self._lanes.values() if _tidy(lane) and fits(lane.request, capacity)]
-        fitting = [lane for lane in lanes if fits(lane.request, free)]
+        fitting = [lane for lane in self._lanes.values() if fits(lane.request, free) and _tidy(lane)]
         if not fitting:
             return None
-        owed = min((lane for lane in lanes if lane.passed >= PATIENCE), key=lambda lane: lane.since, default=None)
+        owed = self._owed(capacity)
         if owed is not None:
             reserved = owed.request
             fitting = [lane for lane in fitting if lane is owed or leaves(lane.request, free, reserved)]
             if not fitting:
                 return None
         chosen = owed if owed in fitting else min(fitting, key=lambda lane: lane.heap[0][0])
-        self._count(lanes, chosen, free)
+        self._count(chosen, free)
         _, work = heappop(chosen.heap)
         work.queued = False
         return work
 
-    def _count(self, lanes: list[_Lane], chosen: _Lane, free: Amount) -> None:
+    def _owed(self, capacity: Amount) -> _Lane | None:
+        """The lane whose turn it is; not one that has to wait for capacity to come back."""
+        passed = [lane for lane in self._lanes.values() if lane.passed >= PATIENCE]
+        could = (lane for lane in passed if _tidy(lane) and fits(lane.request, capacity))
+        return min(could, key=lambda lane: lane.since, default=None)
+
+    def _count(self, chosen: _Lane, free: Amount) -> None:
         self._launches += 1
-        for lane in lanes:
+        for lane in self._lanes.values():
             if lane is chosen:
                 lane.passed = 0
-            elif not fits(lane.request, free):
+            elif lane.heap and not fits(lane.request, free):
                 if not lane.passed:
                     lane.since = self._launches
                 lane.passed += 1

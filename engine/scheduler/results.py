@@ -2,15 +2,17 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, GeneratorType
+from typing import TypeGuard
 
 from ..errors import InstepError, StepError
 from ..snapshots.artifact import Artifact, ItemRef
-from ..snapshots.objects import ObjectStore, Stored, StoredObject, store, store_items
+from ..snapshots.formats import Stored, store, store_items
+from ..snapshots.objects import ObjectStore, StoredObject
 from .assignment import Failure
 from .failure import output, refused
 
-_LAZY = (GeneratorType, CoroutineType, AsyncGeneratorType, map, filter, zip)
+_LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
 
 
 class WrongResult(Exception):
@@ -54,33 +56,35 @@ def _by_name(value: Mapping[object, object], names: Sequence[str]) -> dict[str, 
 def _by_position(value: object, names: Sequence[str]) -> dict[str, object]:
     wanted = f"{len(names)} outputs ({', '.join(names)})"
     mend = f"Return `{', '.join(names)}`, or change `outputs=` in @step."
-    if not isinstance(value, tuple | list):
+    if _is_many(value):
+        if len(value) == len(names):
+            return dict(zip(names, value, strict=True))
+        got = "1 value" if len(value) == 1 else f"{len(value)} values"
+    else:
         got = "nothing" if value is None else f"one {type(value).__name__}"
-        raise WrongResult(output(f"returned {got} for {wanted}", mend=mend))
-    values: Sequence[object] = value
-    if len(values) != len(names):
-        many = "1 value" if len(values) == 1 else f"{len(values)} values"
-        raise WrongResult(output(f"returned {many} for {wanted}", mend=mend))
-    return dict(zip(names, values, strict=True))
+    raise WrongResult(output(f"returned {got} for {wanted}", mend=mend))
+
+
+def _is_many(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, tuple | list)
 
 
 def _refuse_lazy(value: object) -> None:
-    if not isinstance(value, _LAZY):
-        return
+    kind = type(value).__name__.replace("_", " ")
     if inspect.iscoroutine(value):
         value.close()
         mend = "Make the step a plain function and call `asyncio.run(…)` in it."
         raise WrongResult(output("returned a coroutine, which has not run", mend=mend))
-    kind = type(value).__name__.replace("_", " ")
-    article = "an" if kind[0] in "aeiou" else "a"
-    mend = "Return a list: `return list(…)`; a function with `yield` in it is a generator."
-    raise WrongResult(output(f"returned {article} {kind}, which can be read only once and cannot be stored", mend=mend))
+    if isinstance(value, _LAZY):
+        article = "an" if kind[0] in "aeiou" else "a"
+        mend = "Return a list: `return list(…)`; a function with `yield` in it is a generator."
+        raise WrongResult(output(f"returned {article} {kind}, which can be read once and cannot be stored", mend=mend))
 
 
 def store_outputs(
     values: Mapping[str, object], objects: ObjectStore
 ) -> tuple[dict[str, Artifact | ItemRef], tuple[StoredObject, ...]]:
-    """Store one item's outputs. Raises WrongResult for one that cannot be kept."""
+    """Store the outputs of one item. Raises WrongResult for one that cannot be kept."""
     artifacts: dict[str, Artifact | ItemRef] = {}
     written: list[StoredObject] = []
     for name, value in values.items():
@@ -96,7 +100,7 @@ def store_outputs(
 def store_batch(
     batch: Sequence[Mapping[str, object]], names: Sequence[str], objects: ObjectStore
 ) -> tuple[list[dict[str, ItemRef] | Failure], list[Stored]]:
-    """Store the outputs of many items, one block for each output; for each item its references or why there are none."""
+    """Store the outputs of many items, a block for each output; for each item its references or why there are none."""
     results: list[dict[str, ItemRef] | Failure] = [{} for _ in batch]
     blocks: list[Stored] = []
     for name in names or ("",):

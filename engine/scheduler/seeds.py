@@ -1,4 +1,4 @@
-"""Seeds for the random generators that a step may use without seeding them, from its key: the same step, the same draws.
+"""Seeds for the generators that a step may use without seeding them, from its key: the same step, the same draws.
 
 Only what is loaded is seeded; NumPy and PyTorch take long to import and most steps of a project need one of them or
 none. A library that the step imports later is seeded at that moment.
@@ -9,7 +9,7 @@ import importlib.abc
 import importlib.machinery
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -28,7 +28,7 @@ def seed_all(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def seeding() -> Iterator[None]:
+def seeding() -> Generator[None]:
     """Seed what is imported until the end, and give Python's and NumPy's generators back as they were."""
     finder = _Finder()
     state = random.getstate()

@@ -63,7 +63,7 @@ class Machine:
         self.launches.watch_capacity(turn)
         for work in turn.touched.values():
             turn.out.append(Report(work.name, work.tasks.overall, work.tasks.tally(), work.cause))
-        if self.started and not self._unclosed and not self.ended:
+        if self.started and not self._unclosed:
             self.ended = self._verdict()
             turn.out.append(RunEnded(self.ended))
         return turn.out
@@ -190,11 +190,11 @@ class Machine:
 
     def _answered(self, flight: Flight, event: TaskFinished) -> None:
         work, attempt = flight.work, flight.piece.attempt
-        left = dict.fromkeys(flight.piece.items)
+        left: dict[int | None, None] = dict.fromkeys(flight.piece.items if work.node.fan else (None,))
         # Each item's first mention counts; mentions of items that are not the launch's do not.
-        done = tuple(item for index in event.done if left.pop(item := index or 0, 0) is None)
-        failed = {item: failure for index, failure in event.failed if left.pop(item := index or 0, 0) is None}
-        missed = tuple(left)
+        done = tuple(index or 0 for index in event.done if left.pop(index, 0) is None)
+        failed = {index or 0: failure for index, failure in event.failed if left.pop(index, 0) is None}
+        missed = tuple(index or 0 for index in left)
         if done:
             work.tasks.move(done, "done")
             self._turn.out.append(Keep(flight.launch, work.name, work.items(done), attempt))

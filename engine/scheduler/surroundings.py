@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 _PACKAGE_PARENT = str(Path(__file__).parents[3])
 
 
 @contextlib.contextmanager
-def surroundings(root: str, env: Mapping[str, str | None]) -> Iterator[None]:
+def surroundings(root: str, env: Mapping[str, str | None]) -> Generator[None]:
     """Work in `root` with `env` applied (None unsets), the project's folders off `sys.path`; undo everything after."""
     cwd, environment = _cwd(), dict(os.environ)
     path, arguments, recursion = list(sys.path), list(sys.argv), sys.getrecursionlimit()
@@ -30,8 +30,10 @@ def surroundings(root: str, env: Mapping[str, str | None]) -> Iterator[None]:
         sys.argv[:] = [""]
         yield
     finally:
-        sys.settrace(trace)
-        sys.setprofile(profile)
+        if sys.gettrace() is not trace:
+            sys.settrace(trace)
+        if sys.getprofile() is not profile:
+            sys.setprofile(profile)
         sys.excepthook = hook
         sys.setswitchinterval(switch)
         sys.setrecursionlimit(recursion)
@@ -44,7 +46,7 @@ def surroundings(root: str, env: Mapping[str, str | None]) -> Iterator[None]:
 
 def _cwd() -> str:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except FileNotFoundError:
         return "/"
 
@@ -66,7 +68,7 @@ def _restore_environment(before: Mapping[str, str]) -> None:
 
 def _in_project(entry: str, root: str) -> bool:
     """Whether a `sys.path` entry would find the project's own modules; those come from the bundle alone."""
-    full = os.path.abspath(entry)
+    full = os.path.normpath(Path.cwd() / entry)
     if full != root and not full.startswith(root + "/"):
         return False
     installed = any(full.startswith(prefix + "/") for prefix in (sys.prefix, sys.base_prefix) if prefix != root)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .assignment import Failure
 from .transitions import CODE, ENTRANCES, STATES, TERMINAL, IllegalMove, State, overall
 
-_TERMINAL_CODES = tuple(CODE[state] for state in STATES if state in TERMINAL)
+_FIRST_TERMINAL = min(CODE[state] for state in TERMINAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Tasks:
     @property
     def closed(self) -> bool:
         """Every task is in a terminal state."""
-        return sum(self.counts[code] for code in _TERMINAL_CODES) == len(self.states)
+        return not any(self.counts[:_FIRST_TERMINAL])
 
     def queue(self, items: Sequence[int], attempt: int, to: State, soon: bool = False) -> None:
         """Items that were launched before wait for another launch, together; `soon` puts them before all others."""

@@ -27,6 +27,7 @@ State = Literal[
     "blocked",
     "cancelled",
 ]
+"""Those that end a task come last: `tasks.py` counts on it."""
 Flying = Literal["launched", "running", "storing", "cancelling"]
 
 STATES: tuple[State, ...] = get_args(State)
@@ -37,19 +38,24 @@ QUEUED: frozenset[State] = frozenset({"ready", "retrying", "lost"})
 SUCCEEDED: frozenset[State] = frozenset({"done", "reused"})
 TERMINAL: frozenset[State] = frozenset({"done", "reused", "failed", "blocked", "cancelled"})
 
-_NOWHERE: frozenset[State] = frozenset()
-_ENDS_OF_A_FLIGHT: frozenset[State] = frozenset({"done", "failed", "retrying", "lost", "ready"})
-_LEAVES_THE_QUEUE: frozenset[State] = frozenset({"launched", "failed", "cancelled"})
+
+def _states(*states: State) -> frozenset[State]:
+    return frozenset(states)
+
+
+_NOWHERE = _states()
+_FROM_QUEUE = _states("launched", "failed", "cancelled")
+_LANDED = _states("done", "failed", "retrying", "ready")
 
 LEGAL: Mapping[State, frozenset[State]] = {
-    "waiting": frozenset({"ready", "reused", "failed", "blocked", "cancelled"}),
-    "ready": _LEAVES_THE_QUEUE,
-    "retrying": _LEAVES_THE_QUEUE,
-    "lost": _LEAVES_THE_QUEUE,
-    "launched": _ENDS_OF_A_FLIGHT | {"running", "storing", "cancelling"},
-    "running": _ENDS_OF_A_FLIGHT | {"storing", "cancelling"},
-    "storing": _ENDS_OF_A_FLIGHT | {"cancelling"},
-    "cancelling": (_ENDS_OF_A_FLIGHT - {"lost"}) | {"cancelled"},
+    "waiting": _states("ready", "reused", "failed", "blocked", "cancelled"),
+    "ready": _FROM_QUEUE,
+    "retrying": _FROM_QUEUE,
+    "lost": _FROM_QUEUE,
+    "launched": _LANDED | _states("running", "storing", "cancelling", "lost"),
+    "running": _LANDED | _states("storing", "cancelling", "lost"),
+    "storing": _LANDED | _states("cancelling", "lost"),
+    "cancelling": _LANDED | _states("cancelled"),
     "done": _NOWHERE,
     "reused": _NOWHERE,
     "failed": _NOWHERE,

@@ -10,26 +10,30 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import authoring
 from ..errors import InstepError
 from ..snapshots.artifact import Artifact
-from ..snapshots.objects import ObjectStore, StoredObject, store
+from ..snapshots.formats import store
+from ..snapshots.objects import ObjectStore, StoredObject
 from . import failure, results
 from .assignment import Assignment, Failure, Item, ItemOutcome, Outcome
-from .bundle import Program, cached_bundle
+from .bundle import cached_bundle
 from .capture import capture
 from .inputs import Inputs
 from .live import LiveFile, now_us
 from .observe import Observer, every_thread, observing, own_threads
+from .program import Program
 from .seeds import seed_all, seeding
 from .surroundings import surroundings
 
 Function = Callable[..., object]
 _program: tuple[tuple[object, ...], Program] | None = None
+_held: contextlib.ExitStack | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ def execute(assignment: Assignment, *, node: str = "", shared: bool = False) -> 
 
 
 def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool) -> Outcome:
-    objects = ObjectStore(assignment.store)
+    objects = ObjectStore(Path(assignment.store))
     mine = own_threads() if shared else every_thread
     if not shared:
         _reset_peak()
@@ -70,13 +74,15 @@ def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool)
     declared = [path for value in assignment.files.values() for path in value.paths]
     observer = Observer(assignment.root, declared, program.imported, program.is_user_file, mine)
     sink = _Sink(live, objects)
-    with (
-        surroundings(assignment.root, assignment.env),
-        capture(live, mine=mine, process=not shared),
-        program.active(observer),
-        _sink(sink),
-    ):
-        calls = _call_all(assignment, objects, program, observer, live)
+    with contextlib.ExitStack() as stack:
+        _hold(stack)
+        stack.enter_context(surroundings(assignment.root, assignment.env))
+        stack.enter_context(capture(live, mine=mine, process=not shared))
+        stack.enter_context(program.active(observer))
+        stack.enter_context(_sink(sink))
+        stack.enter_context(seeding())
+        stack.enter_context(observing(observer))
+        calls = _call_all(assignment, objects, program, live)
         items, blocks, written = _store(assignment, calls, objects, live)
     if any(item.failure for item in items):
         _forget()
@@ -92,23 +98,22 @@ def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool)
     )
 
 
-def _call_all(
-    assignment: Assignment, objects: ObjectStore, program: Program, observer: Observer, live: LiveFile
-) -> list[_Call]:
+def _call_all(assignment: Assignment, objects: ObjectStore, program: Program, live: LiveFile) -> list[_Call]:
     calls: list[_Call] = []
     try:
-        with seeding(), observing(observer):
-            seed_all(assignment.items[0].seed)
-            inputs = Inputs(assignment, objects)
-            function = _function(assignment, program)
-            for item in assignment.items:
-                call = _Call(item, now_us())
-                calls.append(call)
-                if isinstance(function, Failure):
-                    call.failure = function
-                else:
-                    _call(call, function, inputs, assignment, program, live)
-                call.ended_us = now_us()
+        seed_all(assignment.items[0].seed)
+        inputs = Inputs(assignment, objects)
+        function = _function(assignment, program)
+        for item in assignment.items:
+            call = _Call(item, now_us())
+            calls.append(call)
+            if isinstance(function, Failure):
+                call.failure = function
+            else:
+                live.begin_item(item.index)
+                _call(call, function, inputs, assignment, program)
+                live.end_item(ok=call.failure is None)
+            call.ended_us = now_us()
     except KeyboardInterrupt:
         done = [call for call in calls if call.ended_us]
         rest = [_Call(item, now_us(), now_us(), failure=failure.cancelled()) for item in assignment.items[len(done) :]]
@@ -133,10 +138,7 @@ def _function(assignment: Assignment, program: Program) -> Function | Failure:
     return function
 
 
-def _call(
-    call: _Call, function: Function, inputs: Inputs, assignment: Assignment, program: Program, live: LiveFile
-) -> None:
-    live.begin_item(call.item.index)
+def _call(call: _Call, function: Function, inputs: Inputs, assignment: Assignment, program: Program) -> None:
     arguments: dict[str, Any] = {}
     try:
         arguments = inputs.positional(call.item)
@@ -152,7 +154,6 @@ def _call(
         call.failure = _executor_failure(error)
     except BaseException as error:
         call.failure = failure.raised(error, program.user_file, {**arguments, **assignment.params})
-    live.end_item(ok=call.failure is None)
 
 
 def _store(
@@ -165,7 +166,9 @@ def _store(
     done = [call for call in calls if call.failure is None]
     began = time.perf_counter()
     try:
-        stored, blocks = results.store_batch([call.values for call in done], assignment.outputs, objects) if done else ([], [])
+        stored, blocks = (
+            results.store_batch([call.values for call in done], assignment.outputs, objects) if done else ([], [])
+        )
     except KeyboardInterrupt:
         stored, blocks = [failure.cancelled() for _ in done], []
     seconds = (time.perf_counter() - began) / max(1, len(done))
@@ -203,11 +206,11 @@ def _program_for(assignment: Assignment, objects: ObjectStore) -> Program:
     global _program  # noqa: PLW0603  what one launch leaves for the next
     key = (
         *(assignment.code, assignment.store, assignment.root, assignment.step, assignment.static_modules),
-        os.path.dirname(assignment.live),
+        Path(assignment.live).parent,
     )
     if _program is None or _program[0] != key:
         bundle = cached_bundle(objects, assignment.code)
-        _program = key, Program(bundle, objects, assignment.root, assignment.static_modules)
+        _program = key, Program(bundle, objects, assignment.root, assignment.module, assignment.static_modules)
     return _program[1]
 
 
@@ -215,6 +218,18 @@ def _forget() -> None:
     """After a failure modules may be half imported or in a state that made it fail: a retry gets fresh ones."""
     global _program  # noqa: PLW0603  what one launch leaves for the next
     _program = None
+
+
+def _hold(stack: contextlib.ExitStack) -> None:
+    global _held  # noqa: PLW0603  `abandon` must find it
+    _held = stack
+
+
+def abandon() -> None:
+    """Put back what a step that cannot be ended has changed of this process; it goes on without an audience."""
+    if _held is not None:
+        _held.pop_all().close()
+    _forget()
 
 
 def _all_failed(assignment: Assignment, why: Failure) -> tuple[ItemOutcome, ...]:
@@ -251,7 +266,7 @@ class _Sink:
 
 
 @contextlib.contextmanager
-def _sink(sink: _Sink) -> Iterator[None]:
+def _sink(sink: _Sink) -> Generator[None]:
     before = authoring.set_sink(sink)
     try:
         yield
@@ -260,7 +275,7 @@ def _sink(sink: _Sink) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _exits(live: LiveFile) -> Iterator[None]:
+def _exits(live: LiveFile) -> Generator[None]:
     """`os._exit` leaves no trace anywhere, so it says so first. Forked children inherit this and do not."""
     real, owner = os._exit, os.getpid()  # pyright: ignore[reportPrivateUsage]
 
@@ -278,13 +293,13 @@ def _exits(live: LiveFile) -> Iterator[None]:
 
 def _reset_peak() -> None:
     """Start measuring the peak of this process' memory anew (Linux)."""
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_mb() -> float:
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
-        for line in file:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

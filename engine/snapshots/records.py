@@ -75,6 +75,7 @@ class RunNoted(_Record):
     run_id: RunId
     note: str | None = None
     name: str | None = None
+    baseline: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,229 @@
+"""The executor on Ray: one generic remote function that any warm worker can run, whatever the code.
+
+Ray's own retries are off, because retries, timeouts and what cannot be placed are the scheduler's. An answer is
+noticed by the future's callback, with no polling; that a worker has begun is read from its live file.
+"""
+
+import contextlib
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from ..ids import LaunchId
+from ..project import Local
+from .assignment import Assignment, Failure, Outcome, Resources
+from .executor import Crashed, Emit, Finished, Started
+from .failure import cancelled, died, last_lines
+from .isolated import ProcessDied, run_isolated
+from .live import now_us, read_live
+from .ray_local import LocalRay, start_local
+from .worker import execute
+
+_LOOK_SECONDS = 0.005
+_LOOK_SLOWLY_SECONDS = 0.05
+_WARM = ("instep.engine.scheduler.worker", "numpy", "pyarrow.parquet", "polars")
+
+
+def run_step(assignment: Assignment) -> Outcome | Failure:
+    """What runs in a Ray worker; a Failure says that the process of an isolated step died."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    if not assignment.isolate:
+        return execute(assignment, node=node)
+    try:
+        return run_isolated(assignment, node=node)
+    except ProcessDied as error:
+        return died(assignment.live, assignment.root, code=error.code)
+
+
+def warm_up() -> None:
+    """Import what a first step would wait for."""
+    import importlib
+
+    for name in _WARM:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+class RayExecutor:
+    """Implements `Executor` on the Ray that this process is connected to."""
+
+    def __init__(self, emit: Emit, local: LocalRay | None = None) -> None:
+        """`local` is a Ray that ends with this executor."""
+        import ray
+
+        self._local = local
+
+        self._ray: Any = ray  # Any: its decorators and errors have no types that a checker can follow
+        self._emit_event = emit
+        self._run: Any = ray.remote(max_retries=0, max_calls=0)(run_step)
+        # A process that has used a GPU keeps some of its memory (JAX nearly all of it) for as long as it lives.
+        self._run_once: Any = ray.remote(max_retries=0, max_calls=1)(run_step)
+        self._lock = threading.Lock()
+        self._launched: dict[LaunchId, _Launched] = {}
+        self._unseen = threading.Event()
+        self._closed = False
+        threading.Thread(target=self._look_for_started, name="instep-ray-started", daemon=True).start()
+
+    @classmethod
+    def start_local(cls, store: Path, local: Local, emit: Emit) -> "RayExecutor":
+        """Start a private Ray for the project with that store, warm its workers up. Raises ExecutorError."""
+        running = start_local(store, local.cpus, local.gpus, local.memory, local.resources)
+        executor = cls(emit, running)
+        executor.warm(int(executor.capacity().cpus))
+        running.record()
+        return executor
+
+    def capacity(self) -> Resources:
+        total: dict[str, float] = dict(self._ray.cluster_resources())
+        custom = {name: size for name, size in total.items() if not _builtin(name)}
+        return Resources(total.get("CPU", 0), total.get("GPU", 0), int(total.get("memory", 0)), custom)
+
+    def warm(self, workers: int) -> None:
+        """Let as many workers import what steps need; returns at once."""
+        task = self._ray.remote(max_retries=0, max_calls=0)(warm_up)
+        for _ in range(workers):
+            task.remote()
+
+    def launch(self, assignment: Assignment) -> None:
+        launched = _Launched(assignment)
+        with self._lock:
+            self._launched[assignment.launch] = launched
+        try:
+            run = self._run_once if assignment.resources.gpus else self._run
+            launched.ref = run.options(**_options(assignment.resources)).remote(assignment)
+            future: Future[Any] = launched.ref.future()
+        except Exception as error:
+            self._end(launched, Failure("executor", f"Ray did not take the task: {type(error).__name__}: {error}"))
+            return
+        future.add_done_callback(lambda done: self._done(launched, done))
+        self._unseen.set()
+
+    def cancel(self, launch: LaunchId, *, force: bool) -> None:
+        with self._lock:
+            launched = self._launched.get(launch)
+            if launched is not None:
+                launched.cancelled = True
+        if launched is not None and launched.ref is not None:
+            with contextlib.suppress(Exception):  # a task that has just ended cannot be cancelled, and need not be
+                self._ray.cancel(launched.ref, force=force)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            running = list(self._launched.values())
+            self._launched.clear()
+        self._unseen.set()
+        for launched in running:
+            if launched.ref is not None:
+                with contextlib.suppress(Exception):  # Ray may be gone already
+                    self._ray.cancel(launched.ref, force=True)
+        if self._local is not None:
+            self._local.stop()
+
+    def _done(self, launched: "_Launched", future: "Future[Any]") -> None:
+        try:
+            answer: Outcome | Failure = future.result()
+        except BaseException as error:
+            # Not here: this thread is Ray's, and what a dead worker left is read from files.
+            threading.Thread(target=self._crashed, args=(launched, error), daemon=True).start()
+            return
+        if isinstance(answer, Failure):
+            self._end(launched, cancelled() if launched.cancelled else answer)
+            return
+        self._saw(launched, answer.node, answer.pid, answer.items[0].started_us)
+        with self._lock:
+            known = self._launched.pop(launched.assignment.launch, None)
+        if known is not None:
+            self._emit(Finished(answer.launch, answer))
+
+    def _crashed(self, launched: "_Launched", error: BaseException) -> None:
+        try:
+            failure = self._failure(launched, error)
+        except Exception as unexpected:  # a launch without a last event would hang its run
+            failure = Failure("executor", f"instep could not say why it failed: {unexpected}", str(error)[-3000:])
+        self._end(launched, failure)
+
+    def _failure(self, launched: "_Launched", error: BaseException) -> Failure:
+        errors = self._ray.exceptions
+        assignment = launched.assignment
+        if launched.cancelled or isinstance(error, errors.TaskCancelledError):
+            return cancelled()
+        if isinstance(error, errors.OutOfMemoryError):
+            return died(assignment.live, assignment.root, memory=str(error).partition("\n")[0])
+        if isinstance(error, errors.WorkerCrashedError):
+            return died(assignment.live, assignment.root)
+        if isinstance(error, errors.NodeDiedError | errors.ObjectLostError | errors.OwnerDiedError):
+            return Failure("lost", "the node that ran it is gone", str(error)[:1000])
+        return Failure("executor", f"instep could not run it: {type(error).__name__}", str(error)[-3000:])
+
+    def _end(self, launched: "_Launched", failure: Failure) -> None:
+        self._look_at(launched)
+        assignment = launched.assignment
+        with self._lock:
+            known = self._launched.pop(assignment.launch, None)
+        if known is not None:
+            self._emit(Crashed(assignment.launch, failure, launched.pid, last_lines(assignment.live), now_us()))
+
+    def _look_for_started(self) -> None:
+        while not self._closed:
+            self._unseen.wait()
+            self._unseen.clear()
+            while not self._closed:
+                with self._lock:
+                    waiting = [one for one in self._launched.values() if not one.seen]
+                if not waiting:
+                    break
+                for one in waiting:
+                    self._look_at(one)
+                recent = time.monotonic() - max(one.at for one in waiting) < 1.0
+                time.sleep(_LOOK_SECONDS if recent and len(waiting) < 64 else _LOOK_SLOWLY_SECONDS)
+
+    def _look_at(self, launched: "_Launched") -> None:
+        if launched.seen:
+            return
+        for record in read_live(launched.assignment.live)[0][:1]:
+            if record["k"] == "start":
+                self._saw(launched, str(record["node"]), int(str(record["pid"])), int(str(record["t"])))
+
+    def _saw(self, launched: "_Launched", node: str, pid: int, at_us: int) -> None:
+        with self._lock:
+            first = not launched.seen and launched.assignment.launch in self._launched
+            launched.seen = True
+            launched.pid = pid
+        if first:
+            self._emit(Started(launched.assignment.launch, at_us, node, pid))
+
+    def _emit(self, event: Started | Finished | Crashed) -> None:
+        if not self._closed:
+            self._emit_event(event)
+
+
+class _Launched:
+    """A launch that has not ended."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.ref: Any = None  # Any: an ObjectRef
+        self.at = time.monotonic()
+        self.pid = 0
+        self.seen = False
+        self.cancelled = False
+
+
+def _options(resources: Resources) -> dict[str, Any]:
+    options: dict[str, Any] = {"num_cpus": resources.cpus}
+    if resources.gpus:
+        options["num_gpus"] = resources.gpus
+    if resources.memory:
+        options["memory"] = resources.memory
+    if resources.custom:
+        options["resources"] = dict(resources.custom)
+    return options
+
+
+def _builtin(name: str) -> bool:
+    return name in ("CPU", "GPU", "memory", "object_store_memory") or name.startswith(("node:", "accelerator_type:"))

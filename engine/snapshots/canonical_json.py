@@ -1,0 +1,111 @@
+"""Plain values ↔ canonical JSON text: one text for one value, and exactly that value back.
+
+JSON has no tuples, no NaN and no NumPy scalars, so these are tagged: `{"__instep__": "tuple", "items": […]}`. Only exact
+types count: a subclass (an Enum, a namedtuple, an OrderedDict) is somebody's class and goes to pickle.
+"""
+
+import json
+import math
+from typing import Any
+
+_TAG = "__instep__"
+_PLAIN = (type(None), bool, int, str)
+
+
+class NotPlain(TypeError):
+    """The value is not made of None, bool, int, float, str, NumPy scalars, and lists, tuples, dicts of them."""
+
+
+def dumps(value: object) -> str:
+    """Canonical text; dict order is kept, as who iterates sees it. Raises NotPlain (also for circles)."""
+    try:
+        return json.dumps(_pack(value, 0), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (RecursionError, ValueError) as error:
+        raise NotPlain(str(error)) from None
+
+
+def loads(text: str) -> Any:  # Any: the value that was packed
+    return _unpack(json.loads(text))
+
+
+def _pack(value: object, depth: int) -> object:
+    kind: type = type(value)
+    if kind in _PLAIN:
+        if kind is str:
+            _check_text(str(value))
+        return value
+    if kind is float:
+        return _pack_float(float(value))  # type: ignore[arg-type]  # its exact type was just looked at
+    if depth > 200:
+        raise NotPlain("nested too deep")
+    if isinstance(value, list) and kind is list:
+        return [_pack(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, tuple) and kind is tuple:
+        return {_TAG: "tuple", "items": [_pack(item, depth + 1) for item in value]}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict) and kind is dict:
+        return _pack_dict(value, depth)  # pyright: ignore[reportUnknownArgumentType]
+    if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0 and hasattr(value, "dtype"):
+        return _pack_scalar(value, depth)
+    raise NotPlain(kind.__name__)
+
+
+def _pack_float(value: float) -> object:
+    return value if math.isfinite(value) else {_TAG: "float", "value": repr(value)}
+
+
+def _pack_dict(value: dict[Any, Any], depth: int) -> object:  # Any: whatever the user put in
+    for key in value:
+        if type(key) is not str:
+            raise NotPlain("a dict whose keys are not all texts")
+        _check_text(key)
+    packed = {key: _pack(item, depth + 1) for key, item in value.items()}
+    return {_TAG: "dict", "items": packed} if _TAG in value else packed
+
+
+def _pack_scalar(value: Any, depth: int) -> object:  # Any: a NumPy scalar, NumPy is not imported here
+    if value.dtype.kind not in "biufU":
+        raise NotPlain(f"numpy {value.dtype}")
+    if isinstance(value, (float, int, str)) is False and value.dtype.itemsize > 8 and value.dtype.kind != "U":
+        raise NotPlain(f"numpy {value.dtype}")
+    return {_TAG: "numpy", "dtype": value.dtype.str, "value": _pack(value.item(), depth + 1)}
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise NotPlain("a text with lone surrogates") from None
+
+
+def _unpack(value: Any) -> Any:  # Any: JSON in, the packed value out
+    if isinstance(value, list):
+        return [_unpack(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(value, dict):
+        return value
+    match value.get(_TAG):  # pyright: ignore[reportUnknownMemberType]
+        case None:
+            return {key: _unpack(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case "tuple":
+            return tuple(_unpack(item) for item in value["items"])  # pyright: ignore[reportUnknownVariableType]
+        case "float":
+            return float(value["value"])  # pyright: ignore[reportUnknownArgumentType]
+        case "numpy":
+            import numpy as np
+
+            return np.dtype(value["dtype"]).type(_unpack(value["value"]))  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            return {key: _unpack(item) for key, item in value["items"].items()}  # pyright: ignore[reportUnknownVariableType]
+
+
+def metrics(value: object) -> dict[str, float]:
+    """The numbers of a flat dict of numbers; empty for anything else. A bool is no number."""
+    if not isinstance(value, dict) or not value:
+        return {}
+    found: dict[str, float] = {}
+    for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+        number = item.item() if hasattr(item, "item") and getattr(item, "ndim", 1) == 0 else item  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]
+        if type(key) is not str or isinstance(number, bool) or not isinstance(number, int | float):  # pyright: ignore[reportUnknownArgumentType]
+            return {}
+        found[key] = float(number)
+    return found

@@ -1,0 +1,127 @@
+"""The journal as those see it who look after the store: the projector, `verify` and `gc`."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..ids import Digest, RunId
+from .journal import Journal
+from .lease import Lease
+from .records import RECORDS, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order. `last` is the sequence number to go on after, also where the last events are of kinds that this
+    version does not know; `unread` are those that it should know and cannot read."""
+
+    events: tuple[tuple[int, Record], ...]
+    last: int
+    unread: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    content_hash: Digest
+    format: str
+    bytes: int
+    file_hash: Digest
+
+    @property
+    def name(self) -> str:
+        return f"{self.content_hash}.{self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRow:
+    step_key: Digest
+    candidate: Digest
+    step_run_id: str
+    outputs: Mapping[str, Any]  # Any: JSON as `Writing.cache` has it
+
+    def object_names(self) -> list[str]:
+        """The file names of the objects that this result is made of."""
+        blocks = [f"{row[3]}.block" for row in self.outputs.get("item", {}).values() if row[3]]
+        return [*map(str, self.outputs.get("objects", ())), *blocks]
+
+    def identities(self) -> list[Digest]:
+        """Keys of the table `artifact`."""
+        return [Digest(one) for one in self.outputs.get("outputs", {}).values()]
+
+
+class Upkeep(Journal):
+    """One connection, as `Journal`."""
+
+    def page(self, after: int, limit: int) -> Page:
+        rows = self._rows("select seq, kind, body from event where seq > ? order by seq limit ?", (after, limit))
+        events: list[tuple[int, Record]] = []
+        unread: list[int] = []
+        for seq, kind, body in rows:
+            if kind in RECORDS:
+                try:
+                    events.append((seq, RECORDS[kind].from_json(json.loads(body))))
+                except (TypeError, ValueError):
+                    unread.append(seq)
+        return Page(tuple(events), rows[-1][0] if rows else after, tuple(unread))
+
+    def count_after(self, seq: int) -> int:
+        return self._rows("select count(*) from event where seq > ?", (seq,))[0][0]
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong with its file; empty when it is sound."""
+        return [text for (text,) in self._rows("pragma quick_check") if text != "ok"]
+
+    def object_rows(self) -> list[ObjectRow]:
+        return [ObjectRow(*row) for row in self._rows("select content_hash, format, bytes, file_hash from object where state='here'")]
+
+    def cache_rows(self) -> Iterator[CacheRow]:
+        """Every candidate, in blocks: there may be a million."""
+        at = ("", "")
+        while True:
+            rows = self._rows(
+                "select step_key, candidate, step_run_id, outputs from cache where (step_key, candidate) > (?, ?)"
+                " order by step_key, candidate limit 5000",
+                at,
+            )
+            for key, candidate, step_run_id, outputs in rows:
+                yield CacheRow(key, candidate, step_run_id, json.loads(outputs))
+            if not rows:
+                return
+            at = (rows[-1][0], rows[-1][1])
+
+    def artifact_bodies(self) -> Iterator[dict[str, Any]]:  # Any: JSON as `Artifact.to_json` wrote it
+        at = ""
+        while rows := self._rows("select identity, body from artifact where identity > ? order by identity limit 5000", (at,)):
+            for _, body in rows:
+                yield json.loads(body)
+            at = rows[-1][0]
+
+    def identities(self) -> set[Digest]:
+        return {row[0] for row in self._rows("select identity from artifact")}
+
+    def pinned(self) -> set[Digest]:
+        return {row[0] for row in self._rows("select content_hash from pin")}
+
+    def basis_ids(self) -> set[str]:
+        """The step runs that the last states of the steps refer to."""
+        return {row[0] for row in self._rows("select step_run_id from basis")}
+
+    def engine_lease(self) -> Lease | None:
+        rows = self._rows("select name, pid, host, boot_id, expires_us from lease where name='engine'")
+        return Lease(*rows[0]) if rows else None
+
+    def drop(
+        self, *, cache: Iterable[CacheRow] = (), objects: Iterable[tuple[Digest, str]] = (), quarantined: Iterable[tuple[Digest, str]] = ()
+    ) -> None:
+        """Take results and objects out of the index, all at once."""
+        with self._transaction():
+            self._db.executemany("delete from cache where step_key=? and candidate=?", [(one.step_key, one.candidate) for one in cache])
+            self._db.executemany("delete from object where content_hash=? and format=?", list(objects))
+            self._db.executemany(
+                "update object set state='quarantined' where content_hash=? and format=?", list(quarantined)
+            )
+
+    def run_started_at(self) -> dict[RunId, tuple[int, str, int]]:
+        """run id → (number, state, started_us)."""
+        return {RunId(row[0]): (row[1], row[2], row[3]) for row in self._rows("select run_id, number, state, started_us from run")}
