@@ -69,14 +69,20 @@ def _start(root: Path) -> socket.socket:
         out = log.open("ab")
     except OSError as error:
         raise EngineError(
-            f"cannot write to {store} ({error.strerror})", mend="Make the project folder writable for you; nothing was run."
+            f"cannot write to {store} ({error.strerror})",
+            mend="Make the project folder writable for you; nothing was run.",
         ) from None
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONHASHSEED"] = "0"
     with out:
         process = subprocess.Popen(
             [sys.executable, "-m", "instep.engine.service", str(root)],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment, cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env=environment,
+            cwd="/",
         )
     deadline = time.monotonic() + START_SECONDS
     pause = 0.005
@@ -86,7 +92,9 @@ def _start(root: Path) -> socket.socket:
             return channel
         code = process.poll()
         if code not in (None, 0):
-            raise EngineError(f"the engine could not start (it ended with {code})", mend=f"See {log}: {_last_line(log)}")
+            raise EngineError(
+                f"the engine could not start (it ended with {code})", mend=f"See {log}: {_last_line(log)}"
+            )
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
     raise EngineError(f"the engine did not answer within {START_SECONDS:.0f} s", mend=f"See {log}.")

@@ -33,8 +33,16 @@ def _step(one: StepPlan, plan: Plan, seconds: Mapping[StepName, float]) -> Docum
 
 
 def run_document(
-    *, number: int | None, run_id: str | None, state: str, target: str, seconds: float, results: Results | None,
-    plan: Plan, items: Mapping[StepName, Mapping[str, int]], verdict: str | None = None,
+    *,
+    number: int | None,
+    run_id: str | None,
+    state: str,
+    target: str,
+    seconds: float,
+    results: Results | None,
+    plan: Plan,
+    items: Mapping[StepName, Mapping[str, int]],
+    verdict: str | None = None,
 ) -> Document:
     """A run as it ended; a run of nothing (`number` of the last one, all steps reused) has the same shape."""
     steps: list[Document] = []

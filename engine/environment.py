@@ -82,7 +82,11 @@ def _read_all(now: Digest) -> Packages:
         if name not in versions:
             versions[name] = one.version
             # Requirements behind an extra are left out: which extras are in use is not recorded anywhere.
-            needed = (re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in one.requires or () if "extra ==" not in text)
+            needed = (
+                re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]
+                for text in one.requires or ()
+                if "extra ==" not in text
+            )
             requires[name] = sorted({_normal(other) for other in needed})
     providers = {top: sorted({_normal(name) for name in names}) for top, names in packages_distributions().items()}
     return Packages(now, versions, providers, requires)
@@ -128,7 +132,11 @@ def hardware() -> dict[str, Json]:
 def _gpus() -> list[str]:
     try:
         told = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=5, check=True
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return []

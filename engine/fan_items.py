@@ -27,7 +27,9 @@ SHOWN = 3
 class FanItems:
     """Made by `expand`; `keys[i]` is the key of item `i`."""
 
-    def __init__(self, names: Sequence[str], lists: Sequence[Sequence[ItemRef]], keys: list[Digest], outputs: Sequence[str]) -> None:
+    def __init__(
+        self, names: Sequence[str], lists: Sequence[Sequence[ItemRef]], keys: list[Digest], outputs: Sequence[str]
+    ) -> None:
         self.step_run_id = StepRunId(new_id())
         self.started_us = time.time_ns() // 1000
         self.keys = keys
@@ -40,7 +42,9 @@ class FanItems:
         self._ran = 0
 
     @classmethod
-    def expand(cls, step: Step, now: Determinants, arriving: Mapping[str, Artifact], objects: ObjectStore) -> "FanItems":
+    def expand(
+        cls, step: Step, now: Determinants, arriving: Mapping[str, Artifact], objects: ObjectStore
+    ) -> "FanItems":
         """The product of the upstream lists, the last varying fastest. Raises StepError for what is not a list."""
         lists = []
         for one in step.fans:
@@ -54,7 +58,9 @@ class FanItems:
         for one in lists:
             count *= len(one)
         if count > MOST:
-            raise StepError(f"`{step.name}` would run {count:,} items; at most {MOST:,} are supported", place=step.place)
+            raise StepError(
+                f"`{step.name}` would run {count:,} items; at most {MOST:,} are supported", place=step.place
+            )
         identities = [[ref.identity for ref in one] for one in lists]
         keys = now.item_keys([dict(zip(names, combination, strict=True)) for combination in product(*identities)])
         return cls(names, lists, keys, step.options.outputs or ("",))
@@ -70,7 +76,9 @@ class FanItems:
             found[name] = items[place]
         return {name: found[name] for name in self._names}
 
-    def reuse(self, known: Mapping[Digest, Sequence[Cached]], objects: ObjectStore, holds: Callable[[Cached], bool]) -> None:
+    def reuse(
+        self, known: Mapping[Digest, Sequence[Cached]], objects: ObjectStore, holds: Callable[[Cached], bool]
+    ) -> None:
         """Take over the results there are whose objects are in the store."""
         blocks: dict[str, bool] = {}
         verdicts: dict[str, bool] = {}
@@ -114,7 +122,9 @@ class FanItems:
         failure = self._failures[first]
         given = ", ".join(f"{name}={_shown(ref)}" for name, ref in self.arguments(first).items())
         more = sorted(self._failures)[1 : SHOWN + 1]
-        others = f"; also items {', '.join(map(str, more))}{' …' if len(self._failures) > SHOWN + 1 else ''}" if more else ""
+        others = (
+            f"; also items {', '.join(map(str, more))}{' …' if len(self._failures) > SHOWN + 1 else ''}" if more else ""
+        )
         title = f"item {first} ({given}): {failure.title}"
         message = f"{len(self._failures):,} of {len(self):,} items failed{others}; the results of the others are kept"
         if failure.message:
@@ -141,7 +151,12 @@ class FanItems:
         return [item.index, attempt, "done", self.keys[item.index], None, item.started_us, item.ended_us, hashes, None]
 
     def failed_row(self, index: int, attempt: int, failure: Failure) -> list[Json]:
-        error: Json = {"kind": failure.kind, "title": failure.title, "message": failure.message, "traceback": failure.traceback}
+        error: Json = {
+            "kind": failure.kind,
+            "title": failure.title,
+            "message": failure.message,
+            "traceback": failure.traceback,
+        }
         state = "cancelled" if failure.kind == "cancelled" else "failed"
         return [index, attempt, state, self.keys[index], None, None, None, None, error]
 

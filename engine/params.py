@@ -32,7 +32,9 @@ def resolve(
     layers = [(project.config, _flat(project.params))]
     if variant:
         if variant not in project.variants:
-            problems.append(Problem(f"no variant `{variant}`", Place(project.config), mend=nearest(variant, project.variants)))
+            problems.append(
+                Problem(f"no variant `{variant}`", Place(project.config), mend=nearest(variant, project.variants))
+            )
         layers.append((f"variant {variant}", _flat(project.variants.get(variant, {}))))
     layers.append(("--set", dict(overrides)))
     values: dict[StepName, dict[str, Json]] = {

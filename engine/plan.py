@@ -99,7 +99,9 @@ def make_plan(facts: Facts, known: Knowledge, forced: frozenset[StepName] = froz
     return Plan(steps, problems, changed, spots)
 
 
-def plan_step(step: Step, facts: Facts, known: Knowledge, inputs: Mapping[str, Digest], *, forced: bool = False) -> StepPlan:
+def plan_step(
+    step: Step, facts: Facts, known: Knowledge, inputs: Mapping[str, Digest], *, forced: bool = False
+) -> StepPlan:
     """Decide one step whose inputs are all known, by the identities that arrive."""
     found = determine(step, facts, inputs)
     if isinstance(found, Problem):
@@ -119,7 +121,14 @@ def plan_step(step: Step, facts: Facts, known: Knowledge, inputs: Mapping[str, D
 
 
 def _stale(
-    step: Step, facts: Facts, known: Knowledge, now: Determinants, key: Digest, candidates: list[Cached], *, missing: bool
+    step: Step,
+    facts: Facts,
+    known: Knowledge,
+    now: Determinants,
+    key: Digest,
+    candidates: list[Cached],
+    *,
+    missing: bool,
 ) -> StepPlan:
     last = known.last(step.name)
     if last is None:
@@ -172,9 +181,7 @@ def determine(step: Step, facts: Facts, inputs: Mapping[str, Digest]) -> Determi
         fingerprint=fingerprint,
         params=facts.params[step.name],
         inputs=inputs,
-        origin={
-            one.argument: one.output or one.step for one in step.inputs if not isinstance(one, FileInput)
-        },
+        origin={one.argument: one.output or one.step for one in step.inputs if not isinstance(one, FileInput)},
         files=files,
         env={name: env_digest(facts.env.get(name)) for name in step.options.env},
         packages=facts.packages.of(fingerprint.imports, step.options.packages),
@@ -185,18 +192,20 @@ def determine(step: Step, facts: Facts, inputs: Mapping[str, Digest]) -> Determi
     )
 
 
-def file_states(one: FileInput, facts: Facts):  # noqa: ANN201
+def file_states(one: FileInput, facts: Facts):
     return states(facts.files, members(facts.project.root, one.pattern)[0])
 
 
 def _missing(step: Step, one: FileInput) -> Problem:
     if any(mark in one.pattern for mark in "*?["):
         return Problem(
-            f"step `{step.name}`: no file matches `{one.pattern}`", step.place,
+            f"step `{step.name}`: no file matches `{one.pattern}`",
+            step.place,
             mend="Put a file there, or change the pattern; it is relative to the project's folder.",
         )
     return Problem(
-        f"step `{step.name}`: there is no file or folder `{one.pattern}`", step.place,
+        f"step `{step.name}`: there is no file or folder `{one.pattern}`",
+        step.place,
         mend="Put it there, or change the path; it is relative to the project's folder.",
     )
 
@@ -257,7 +266,9 @@ def _upstream(step: Step, waiting: list[StepPlan], known: Knowledge) -> tuple[Re
         return (Reason("never_run", step.name),)
     reasons: dict[tuple[str, ...], Reason] = {}
     for one in waiting:
-        roots = [reason.via for reason in one.reasons if one.state == "pending" and reason.kind == "input"] or [(one.step,)]
+        roots = [reason.via for reason in one.reasons if one.state == "pending" and reason.kind == "input"] or [
+            (one.step,)
+        ]
         for root in roots:
             via = (*root, step.name)
             reasons[via] = Reason("input", root[0], via=via)

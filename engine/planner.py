@@ -82,8 +82,15 @@ class Planner:
             kind = UsageError if any(one.what.startswith("--set") for one in wrong) else ProjectError
             raise kind(wrong[0], *wrong[1:])
         self._last_facts = Facts(
-            self.project, graph, fingerprints, params, env, self._packages or Packages(Digest("")), self.files,
-            self.modules, graph.problems,
+            self.project,
+            graph,
+            fingerprints,
+            params,
+            env,
+            self._packages or Packages(Digest("")),
+            self.files,
+            self.modules,
+            graph.problems,
         )
         return self._last_facts
 

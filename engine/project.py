@@ -109,7 +109,9 @@ def _parse(path: Path) -> dict[str, Json]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = _line_of(str(error))
         raise ProjectError(
-            Problem(f"not valid TOML: {error}", Place(path.name, line), mend="Mend that line and save; nothing was run.")
+            Problem(
+                f"not valid TOML: {error}", Place(path.name, line), mend="Mend that line and save; nothing was run."
+            )
         ) from None
     except OSError as error:
         raise ProjectError(f"cannot read {path}: {error.strerror}") from None

@@ -10,11 +10,30 @@ from .ids import Digest, Json
 from .keys import Determinants
 
 ReasonKind = Literal[
-    "never_run", "code", "helper", "constant", "class", "module_init", "param", "input", "file", "env", "package",
-    "python", "version", "output_missing", "quarantined", "opaque", "forced", "failed",
+    "never_run",
+    "code",
+    "helper",
+    "constant",
+    "class",
+    "module_init",
+    "param",
+    "input",
+    "file",
+    "env",
+    "package",
+    "python",
+    "version",
+    "output_missing",
+    "quarantined",
+    "opaque",
+    "forced",
+    "failed",
 ]
 _UNIT_KINDS: Mapping[str, ReasonKind] = {
-    "function": "helper", "class": "class", "constant": "constant", "module_init": "module_init",
+    "function": "helper",
+    "class": "class",
+    "constant": "constant",
+    "module_init": "module_init",
 }
 WIDEST = 60
 """Characters of a value shown in a reason; the whole of it is in the snapshot."""
@@ -34,8 +53,12 @@ class Reason:
 
     def to_json(self) -> dict[str, Json]:
         return {
-            "kind": self.kind, "subject": self.subject, "place": self.place,
-            "before": self.before, "after": self.after, "via": list(self.via),
+            "kind": self.kind,
+            "subject": self.subject,
+            "place": self.place,
+            "before": self.before,
+            "after": self.after,
+            "via": list(self.via),
         }
 
     @classmethod
@@ -74,7 +97,9 @@ class Reason:
         return f"{head} ({self.place})" if self.place and self.place != self.subject else head
 
 
-def difference(before: Mapping[str, Any], now: Determinants, source_of: Callable[[Digest], str | None]) -> tuple[Reason, ...]:
+def difference(
+    before: Mapping[str, Any], now: Determinants, source_of: Callable[[Digest], str | None]
+) -> tuple[Reason, ...]:
     """Every reason why `now` is not `before` (a `Determinants.to_json`), nearest first: the step's own code, its
     params, what it calls, its inputs, its surroundings."""
     code = _code(before["units"], now, source_of)
@@ -98,10 +123,16 @@ def _code(before: Mapping[str, Any], now: Determinants, source_of: Callable[[Dig
     for number, (name, unit) in enumerate(units.items()):
         old = before.get(name)
         if old is None:
-            found.append(Reason(_kind(unit, number), _subject(unit.id), str(unit.place), None, _first_line(unit.source), unit.via))
+            found.append(
+                Reason(
+                    _kind(unit, number), _subject(unit.id), str(unit.place), None, _first_line(unit.source), unit.via
+                )
+            )
         elif old[0] != unit.digest:
             line, was, became = _changed_line(source_of(old[0]), unit)
-            found.append(Reason(_kind(unit, number), _subject(unit.id), f"{unit.place.path}:{line}", was, became, unit.via))
+            found.append(
+                Reason(_kind(unit, number), _subject(unit.id), f"{unit.place.path}:{line}", was, became, unit.via)
+            )
     for name, (old_digest, kind, place) in before.items():
         if name not in units:
             old_line = _first_line(source_of(old_digest) or "")
@@ -161,13 +192,24 @@ def _shown(values: Mapping[str, Any], name: str, kind: ReasonKind) -> str | None
 def _files(before: Mapping[str, Any], now: Determinants) -> list[Reason]:
     old = {path: content for found in before.values() for path, content in found}
     new = {path: content for found in now.files.values() for path, content in found}
-    changed = [Reason("file", path, path, old.get(path, "")[:8] or None, content[:8]) for path, content in new.items() if old.get(path) != content]
+    changed = [
+        Reason("file", path, path, old.get(path, "")[:8] or None, content[:8])
+        for path, content in new.items()
+        if old.get(path) != content
+    ]
     return changed + [Reason("file", path, None, content[:8], None) for path, content in old.items() if path not in new]
 
 
 def _inputs(before: Mapping[str, Any], now: Determinants) -> list[Reason]:
     return [
-        Reason("input", now.origin.get(name, name), None, str(before.get(name, "new"))[:8], identity[:8], (now.origin.get(name, name), now.step))
+        Reason(
+            "input",
+            now.origin.get(name, name),
+            None,
+            str(before.get(name, "new"))[:8],
+            identity[:8],
+            (now.origin.get(name, name), now.step),
+        )
         for name, identity in now.inputs.items()
         if before.get(name) != identity
     ]

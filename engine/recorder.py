@@ -93,7 +93,10 @@ class Recorder:
         ended = self._ended(step.name, StepRunId(new_id()), "reused")
         self._writing.events.append(
             replace(
-                ended, reused_from=hit.step_run_id, reasons=(), outputs=self._output_hashes(step),
+                ended,
+                reused_from=hit.step_run_id,
+                reasons=(),
+                outputs=self._output_hashes(step),
                 files=self._input_files(step, {}),
             )
         )
@@ -114,7 +117,12 @@ class Recorder:
             step_run_id = StepRunId(new_id())
             self._writing.events.append(
                 StepEnded(
-                    self.setting.run_id, step_run_id, name, state, target=self.setting.target, ended_us=now_us(),
+                    self.setting.run_id,
+                    step_run_id,
+                    name,
+                    state,
+                    target=self.setting.target,
+                    ended_us=now_us(),
                     reasons=self.reasons(name),
                 )
             )
@@ -127,7 +135,13 @@ class Recorder:
         if launch.items is None:
             self._writing.events.append(
                 StepStarted(
-                    self.setting.run_id, flight.step_run_id, launch.step, None, launch.attempt, self.setting.target, "",
+                    self.setting.run_id,
+                    flight.step_run_id,
+                    launch.step,
+                    None,
+                    launch.attempt,
+                    self.setting.target,
+                    "",
                     flight.started_us,
                 )
             )
@@ -135,10 +149,17 @@ class Recorder:
             units = now.fingerprint.units
             self._writing.events.append(
                 Definitions(
-                    now.fingerprint.digest, now.step,
+                    now.fingerprint.digest,
+                    now.step,
                     [
-                        {"id": one.id, "kind": one.kind, "digest": one.digest, "path": one.place.path,
-                         "line": one.place.line, "source": one.source}
+                        {
+                            "id": one.id,
+                            "kind": one.kind,
+                            "digest": one.digest,
+                            "path": one.place.path,
+                            "line": one.place.line,
+                            "source": one.source,
+                        }
                         for one in units
                     ],
                 )
@@ -177,8 +198,14 @@ class Recorder:
         ended = self._ended(name, flight.step_run_id, "done", attempt)
         self._writing.events.append(
             replace(
-                ended, node=outcome.node, rss_mb=outcome.rss_mb, started_us=item.started_us, ended_us=item.ended_us,
-                seconds=seconds, step_key=None if changed else plan.key, outputs=self._output_hashes(step),
+                ended,
+                node=outcome.node,
+                rss_mb=outcome.rss_mb,
+                started_us=item.started_us,
+                ended_us=item.ended_us,
+                seconds=seconds,
+                step_key=None if changed else plan.key,
+                outputs=self._output_hashes(step),
                 files=self._input_files(step, observed.get("files", {})),
             )
         )
@@ -211,8 +238,14 @@ class Recorder:
         self.results.items(step.name, flight.metrics)
 
     def attempt_failed(
-        self, name: StepName, flight: Flight | None, items: tuple[int, ...] | None, attempt: int, failure: Failure,
-        *, retry: bool,
+        self,
+        name: StepName,
+        flight: Flight | None,
+        items: tuple[int, ...] | None,
+        attempt: int,
+        failure: Failure,
+        *,
+        retry: bool,
     ) -> None:
         if flight is not None and flight.outcome is not None:
             self._store(flight.outcome)
@@ -229,7 +262,11 @@ class Recorder:
             seconds = (now - started) / 1e6
             self._writing.events.append(
                 replace(
-                    ended, node=flight.node if flight else "", started_us=started, ended_us=now, seconds=seconds,
+                    ended,
+                    node=flight.node if flight else "",
+                    started_us=started,
+                    ended_us=now,
+                    seconds=seconds,
                     error=failure_to_json(failure),
                 )
             )
@@ -242,8 +279,11 @@ class Recorder:
         failure = fan.summary()
         self._writing.events.append(
             replace(
-                self._ended(name, fan.step_run_id, "failed"), error=failure_to_json(failure), started_us=fan.started_us,
-                ended_us=now_us(), seconds=fan.elapsed(),
+                self._ended(name, fan.step_run_id, "failed"),
+                error=failure_to_json(failure),
+                started_us=fan.started_us,
+                ended_us=now_us(),
+                seconds=fan.elapsed(),
             )
         )
         self._fail(name, fan.step_run_id, failure, fan.elapsed())
@@ -263,8 +303,11 @@ class Recorder:
                 self._writing.history.append((name, fan.elapsed()))
         self._writing.events.append(
             replace(
-                self._ended(name, fan.step_run_id, "done" if fan.ran() else "reused"), started_us=fan.started_us,
-                ended_us=now_us(), seconds=fan.elapsed(), outputs=self._output_hashes(step),
+                self._ended(name, fan.step_run_id, "done" if fan.ran() else "reused"),
+                started_us=fan.started_us,
+                ended_us=now_us(),
+                seconds=fan.elapsed(),
+                outputs=self._output_hashes(step),
                 files=self._input_files(step, fan.observed.get("files", {})),
             )
         )
@@ -286,7 +329,11 @@ class Recorder:
             self._writing.basis.append(_basis(plan, step_run_id, "failed", failure.title))
 
     def _remember(
-        self, plan: StepPlan, step_run_id: StepRunId, outputs: Mapping[str, Artifact], metrics: Mapping[str, float],
+        self,
+        plan: StepPlan,
+        step_run_id: StepRunId,
+        outputs: Mapping[str, Artifact],
+        metrics: Mapping[str, float],
         observed: Observations,
     ) -> None:
         """This result is found again under this key, as long as what was observed holds."""
@@ -314,7 +361,11 @@ class Recorder:
             path = flight.live.relative_to(self.setting.store).as_posix()
             self._writing.events.append(
                 LiveClosed(
-                    self.setting.run_id, flight.step_run_id, flight.launch.step, path, flight.live.stat().st_size,
+                    self.setting.run_id,
+                    flight.step_run_id,
+                    flight.launch.step,
+                    path,
+                    flight.live.stat().st_size,
                     flight.launch.attempt,
                 )
             )
@@ -323,9 +374,16 @@ class Recorder:
         plan, step = self.decided.get(name), self.facts.graph.steps[name]
         found = plan.determinants if plan else None
         return StepEnded(
-            self.setting.run_id, step_run_id, name, state, attempt=attempt, step_key=plan.key if plan else None,
-            fingerprint=found.fingerprint.digest if found else None, params_hash=found.params_hash() if found else None,
-            target=self.setting.target, reasons=self.reasons(name),
+            self.setting.run_id,
+            step_run_id,
+            name,
+            state,
+            attempt=attempt,
+            step_key=plan.key if plan else None,
+            fingerprint=found.fingerprint.digest if found else None,
+            params_hash=found.params_hash() if found else None,
+            target=self.setting.target,
+            reasons=self.reasons(name),
             inputs={argument: one.content_hash for argument, one in self.arriving(step).items()} if plan else {},
         )
 
@@ -333,8 +391,13 @@ class Recorder:
         found = self.decided[step.name].determinants
         assert found is not None
         return ItemsEnded(
-            self.setting.run_id, fan.step_run_id, step.name, rows, fingerprint=found.fingerprint.digest,
-            params_hash=found.params_hash(), target=self.setting.target,
+            self.setting.run_id,
+            fan.step_run_id,
+            step.name,
+            rows,
+            fingerprint=found.fingerprint.digest,
+            params_hash=found.params_hash(),
+            target=self.setting.target,
         )
 
     def _outputs(self, step: Step) -> dict[str, Artifact]:

@@ -61,17 +61,27 @@ def replay(session: "Session", request: "RunRequest", notify: "Notify", cancel: 
         _lay_out(session.objects, original, ends, folder, session.root)
         with Journal(session.journal.path) as journal:
             planner = Planner(folder, Recorded(journal, session.store))
-            wishes = Wishes({f"{step}.{name}": value for step, values in original.params.items() for name, value in values.items()})
+            wishes = Wishes(
+                {f"{step}.{name}": value for step, values in original.params.items() for name, value in values.items()}
+            )
             facts = planner.facts(request.env, wishes)
             wanted = {one.step for one in ends}
             selected = [name for name in facts.graph.steps if name in wanted]
             plan = make_plan(facts, planner.known, frozenset(selected))
             run_id, fresh_number = session.journal.new_run()
             setting = session.begin(
-                run_id, fresh_number, replace(request, note=request.note or f"replay of run {number}"), facts,
-                {**planner.code, **planner.sources.data}, notify, replay_of=number, record=False,
+                run_id,
+                fresh_number,
+                replace(request, note=request.note or f"replay of run {number}"),
+                facts,
+                {**planner.code, **planner.sources.data},
+                notify,
+                replay_of=number,
+                record=False,
             )
-            document = session.execute(setting, facts, plan, selected, request, notify, cancel, began, frozenset(selected))
+            document = session.execute(
+                setting, facts, plan, selected, request, notify, cancel, began, frozenset(selected)
+            )
         verdict, same = _verdict(session, number, original, ends, run_id, selected, facts)
         return document | {"verdict": verdict, "diverged": not same and document["state"] == "done"}
     finally:
@@ -88,9 +98,13 @@ def _recorded(journal: Journal, number: int) -> tuple[RunStarted, list[StepEnded
     started = next((one for one in events if isinstance(one, RunStarted)), None)
     if started is None:
         raise UsageError(f"run {number} was interrupted before its snapshot was taken", mend="Replay another run.")
-    ends = [one for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused") and one.item is None]
+    ends = [
+        one for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused") and one.item is None
+    ]
     if not ends:
-        raise UsageError(f"no step of run {number} finished, so there is nothing to compare", mend="Replay another run.")
+        raise UsageError(
+            f"no step of run {number} finished, so there is nothing to compare", mend="Replay another run."
+        )
     return started, ends
 
 
@@ -120,7 +134,8 @@ def _from_folder(source: Path, content: Digest, target: Path, path: str) -> None
         return
     if not source.is_file() or hash_file(source) != content:
         raise StoreError(
-            f"the bytes of `{path}` as the run read it are gone", mend="Put that version of the file back, then replay again."
+            f"the bytes of `{path}` as the run read it are gone",
+            mend="Put that version of the file back, then replay again.",
         )
     _write(target, None)
     target.symlink_to(source)
@@ -139,8 +154,13 @@ def _toml(config: Mapping[str, Any]) -> str:  # Any: JSON
 
 
 def _verdict(
-    session: "Session", number: int, original: RunStarted, ends: list[StepEnded], run_id: RunId,
-    selected: list[StepName], facts: Facts,
+    session: "Session",
+    number: int,
+    original: RunStarted,
+    ends: list[StepEnded],
+    run_id: RunId,
+    selected: list[StepName],
+    facts: Facts,
 ) -> tuple[str, bool]:
     """Every output identical, or the first step in graph order where it differs and by what."""
     again = {
@@ -158,7 +178,10 @@ def _verdict(
             compared += 1
             if new.outputs.get(output) != content:
                 told = _difference(session, content, new.outputs.get(output))
-                return f"replay of run {number}: first differs at {output}: {told}{_surroundings(session, original, facts)}", False
+                return (
+                    f"replay of run {number}: first differs at {output}: {told}{_surroundings(session, original, facts)}",
+                    False,
+                )
     return f"replay of run {number}: identical, all {compared} outputs have the same content", True
 
 
@@ -197,4 +220,3 @@ def _surroundings(session: "Session", original: RunStarted, facts: Facts) -> str
         if then["packages"].get(name) != now["packages"].get(name)
     ]
     return f"\n  since then: {', '.join(changed)}" if changed else ""
-

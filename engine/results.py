@@ -30,13 +30,25 @@ class StepResult:
             return {"title": f"blocked by {self.cause}"} if self.cause else None
         one = self.failure
         frames = [
-            {"path": frame.path, "line": frame.line, "function": frame.function, "source": frame.source, "locals": dict(frame.locals)}
+            {
+                "path": frame.path,
+                "line": frame.line,
+                "function": frame.function,
+                "source": frame.source,
+                "locals": dict(frame.locals),
+            }
             for frame in one.frames
         ]
         place = f"{frames[-1]['path']}:{frames[-1]['line']}" if frames else None
         return {
-            "kind": one.kind, "title": one.title, "message": one.message, "mend": one.mend, "place": place,
-            "frames": frames, "arguments": dict(one.arguments), "traceback": one.traceback,
+            "kind": one.kind,
+            "title": one.title,
+            "message": one.message,
+            "mend": one.mend,
+            "place": place,
+            "frames": frames,
+            "arguments": dict(one.arguments),
+            "traceback": one.traceback,
         }
 
 
@@ -48,11 +60,17 @@ class Results:
         self.steps: dict[StepName, StepResult] = {}
         self._logged: dict[StepName, dict[str, float]] = {}
 
-    def reused(self, step: StepName, step_run_id: StepRunId, outputs: Mapping[str, Artifact], metrics: Mapping[str, float]) -> None:
+    def reused(
+        self, step: StepName, step_run_id: StepRunId, outputs: Mapping[str, Artifact], metrics: Mapping[str, float]
+    ) -> None:
         self.steps[step] = StepResult(step, step_run_id, "reused", None, outputs, metrics)
 
     def done(
-        self, step: StepName, step_run_id: StepRunId, seconds: float, outputs: Mapping[str, Artifact],
+        self,
+        step: StepName,
+        step_run_id: StepRunId,
+        seconds: float,
+        outputs: Mapping[str, Artifact],
         metrics: Mapping[str, float],
     ) -> None:
         self.steps[step] = StepResult(step, step_run_id, "done", seconds, outputs, dict(metrics))

@@ -39,8 +39,16 @@ class Run:
     """Executes the `selected` steps of `plan`. Call `go` once; `emit` may be called from any thread."""
 
     def __init__(
-        self, setting: Setting, facts: Facts, plan: Plan, selected: Sequence[StepName], known: Recorded,
-        journal: Journal, executor: Executor, notify: Notify, forced: frozenset[StepName] = frozenset(),
+        self,
+        setting: Setting,
+        facts: Facts,
+        plan: Plan,
+        selected: Sequence[StepName],
+        known: Recorded,
+        journal: Journal,
+        executor: Executor,
+        notify: Notify,
+        forced: frozenset[StepName] = frozenset(),
     ) -> None:
         self.results = Results(selected)
         self._setting, self._facts, self._plan, self._forced = setting, facts, plan, forced
@@ -183,7 +191,9 @@ class Run:
             fan = FanItems.expand(step, plan.determinants, arriving, self._objects)
         except InstepError as error:
             problem = error.problems[0]
-            return events.DecideFailed(now_us(), step.name, Failure("executor", problem.what, problem.why, problem.mend))
+            return events.DecideFailed(
+                now_us(), step.name, Failure("executor", problem.what, problem.why, problem.mend)
+            )
         if step.options.cache and step.name not in self._forced:
             known = self._journal.lookup(fan.keys)
             fan.reuse(known, self._objects, lambda one: observed_holds(one.observed, self._facts))
@@ -202,21 +212,33 @@ class Run:
         self._recorder.launched(flight, plan.determinants)
         keys = [fan.keys[index] for index in one.items or ()] if fan else []
         items = (
-            tuple(Item(index, key, _seed(key), fan.arguments(index)) for index, key in zip(one.items or (), keys, strict=True))
+            tuple(
+                Item(index, key, _seed(key), fan.arguments(index))
+                for index, key in zip(one.items or (), keys, strict=True)
+            )
             if fan
             else (Item(None, plan.key, _seed(plan.key)),)
         )
         arriving = self._recorder.arriving(step)
         self._executor.launch(
             Assignment(
-                launch=one.launch, step=one.step, module=step.module, code=self._setting.code,
-                store=str(self._setting.store), root=str(self._facts.project.root), live=str(live), items=items,
+                launch=one.launch,
+                step=one.step,
+                module=step.module,
+                code=self._setting.code,
+                store=str(self._setting.store),
+                root=str(self._facts.project.root),
+                live=str(live),
+                items=items,
                 params=plan.determinants.params,
                 inputs={name: found for name, found in arriving.items() if name not in plan.determinants.fans},
                 files={each.argument: self._file_value(each) for each in step.inputs if isinstance(each, FileInput)},
-                arguments=tuple(each.argument for each in step.inputs), outputs=step.options.outputs,
-                static_modules=plan.determinants.fingerprint.modules, resources=one.resources,
-                isolate=step.options.isolate, env=self._setting.env,
+                arguments=tuple(each.argument for each in step.inputs),
+                outputs=step.options.outputs,
+                static_modules=plan.determinants.fingerprint.modules,
+                resources=one.resources,
+                isolate=step.options.isolate,
+                env=self._setting.env,
             )
         )
 
@@ -270,9 +292,13 @@ def node_of(step: Step) -> Node:
     """What the scheduler needs to know of a step."""
     options = step.options
     return Node(
-        name=step.name, needs=tuple(needs(step)), fan=bool(step.fans),
+        name=step.name,
+        needs=tuple(needs(step)),
+        fan=bool(step.fans),
         resources=Resources(options.cpus, options.gpus, options.memory, dict(options.resources)),
-        retries=options.retries, timeout=options.timeout, isolate=options.isolate,
+        retries=options.retries,
+        timeout=options.timeout,
+        isolate=options.isolate,
     )
 
 

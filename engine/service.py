@@ -72,9 +72,7 @@ class Service:
     def _check(self) -> None:
         """End when idle, or when the project or its store is gone from under us."""
         self.session.renew()
-        if not self.session.journal.path.exists():
-            self._stopping.set()
-        elif self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS:
+        if not self.session.journal.path.exists() or (self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS):
             self._stopping.set()
 
     def _serve_one(self, channel: socket.socket) -> None:
@@ -113,13 +111,20 @@ class Service:
                 case other:
                     raise InstepError(f"the engine does not know `{other}`")
         except InstepError as error:
-            talk.say({"t": "error", "exit": error.exit_code, "problems": [problem_to_json(one) for one in error.problems]})
+            talk.say(
+                {"t": "error", "exit": error.exit_code, "problems": [problem_to_json(one) for one in error.problems]}
+            )
         except Exception as error:
             import traceback
 
             traceback.print_exc()
             what = f"instep itself failed: {type(error).__name__}: {error}"
-            told = {"what": what, "place": None, "why": "", "mend": "This is a bug of instep; .instep/engine.log has the details."}
+            told = {
+                "what": what,
+                "place": None,
+                "why": "",
+                "mend": "This is a bug of instep; .instep/engine.log has the details.",
+            }
             talk.say({"t": "error", "exit": 2, "problems": [told]})
 
     def _run(self, request: RunRequest, talk: "_Talk", messages: object) -> None:

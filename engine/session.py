@@ -54,12 +54,19 @@ class RunRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RunRequest":  # Any: a request as `ide` sends it
         wishes = Wishes(
-            dict(data.get("set", {})), str(data.get("variant", "")),
-            frozenset(map(StepName, data.get("fresh", ()))), bool(data.get("fresh_all")),
+            dict(data.get("set", {})),
+            str(data.get("variant", "")),
+            frozenset(map(StepName, data.get("fresh", ()))),
+            bool(data.get("fresh_all")),
         )
         return cls(
-            tuple(data.get("steps", ())), wishes, dict(data.get("env", {})), str(data.get("note", "")),
-            data.get("replay"), bool(data.get("detach")), bool(data.get("brief")),
+            tuple(data.get("steps", ())),
+            wishes,
+            dict(data.get("env", {})),
+            str(data.get("note", "")),
+            data.get("replay"),
+            bool(data.get("detach")),
+            bool(data.get("brief")),
         )
 
 
@@ -69,7 +76,9 @@ class Session:
     `start_executor` makes the executor, given where its events go; by default a local Ray, started in the background.
     """
 
-    def __init__(self, root: Path, start_executor: "Callable[[Session, Callable[[ExecutorEvent], None]], Executor] | None" = None) -> None:
+    def __init__(
+        self, root: Path, start_executor: "Callable[[Session, Callable[[ExecutorEvent], None]], Executor] | None" = None
+    ) -> None:
         self.root = root
         self.store = root / ".instep"
         self.journal = Journal(self.store / "journal.sqlite")
@@ -199,8 +208,16 @@ class Session:
         return self.execute(setting, facts, plan, selected, request, notify, cancel, began)
 
     def begin(
-        self, run_id: RunId, number: int, request: RunRequest, facts: Facts, code: Mapping[str, bytes], notify: Notify,
-        *, replay_of: int | None = None, record: bool = True,
+        self,
+        run_id: RunId,
+        number: int,
+        request: RunRequest,
+        facts: Facts,
+        code: Mapping[str, bytes],
+        notify: Notify,
+        *,
+        replay_of: int | None = None,
+        record: bool = True,
     ) -> Setting:
         """Freeze the snapshot: from here on nothing that is edited changes this run."""
         git = self._background.submit(environment.read_git, self.root)
@@ -208,14 +225,28 @@ class Session:
         bundle = write_bundle(self.objects, code, modules)
         found = self.environment_of(facts)
         started = RunStarted(
-            run_id, number, time.time_ns() // 1000, "local",
+            run_id,
+            number,
+            time.time_ns() // 1000,
+            "local",
             params={name: dict(values) for name, values in facts.params.items()},
-            code_hash=bundle.code, code=bundle.files, modules=modules,
-            config=config_of(facts), env_hash=digest("environment/1", found), environment=found,
-            host=socket.gethostname(), user_name=_user(), requested=request.steps, note=request.note, replay_of=replay_of,
+            code_hash=bundle.code,
+            code=bundle.files,
+            modules=modules,
+            config=config_of(facts),
+            env_hash=digest("environment/1", found),
+            environment=found,
+            host=socket.gethostname(),
+            user_name=_user(),
+            requested=request.steps,
+            note=request.note,
+            replay_of=replay_of,
         )
         self.journal.write(
-            Writing(events=[started], objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects])
+            Writing(
+                events=[started],
+                objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects],
+            )
         )
         git.add_done_callback(lambda done: self._background.submit(self._keep_git, run_id, done.result()))
         return Setting(
@@ -223,8 +254,16 @@ class Session:
         )
 
     def execute(
-        self, setting: Setting, facts: Facts, plan: Plan, selected: list[StepName], request: RunRequest, notify: Notify,
-        cancel: threading.Event, began: float, forced: frozenset[StepName] | None = None,
+        self,
+        setting: Setting,
+        facts: Facts,
+        plan: Plan,
+        selected: list[StepName],
+        request: RunRequest,
+        notify: Notify,
+        cancel: threading.Event,
+        began: float,
+        forced: frozenset[StepName] | None = None,
     ) -> Document:
         """Run `selected` to the end, and say how it went."""
         self.warm()
@@ -251,8 +290,14 @@ class Session:
             self.journal.append(RunEnded(setting.run_id, state if run else "failed", ended))
             self._background.submit(self._project)
         return run_document(
-            number=setting.number, run_id=setting.run_id, state=state, target=setting.target,
-            seconds=time.monotonic() - began, results=run.results, plan=plan, items=run.item_counts(),
+            number=setting.number,
+            run_id=setting.run_id,
+            state=state,
+            target=setting.target,
+            seconds=time.monotonic() - began,
+            results=run.results,
+            plan=plan,
+            items=run.item_counts(),
         )
 
     def _nothing(self, plan: Plan, selected: list[StepName], request: RunRequest, began: float) -> Document:
@@ -261,8 +306,14 @@ class Session:
         if request.brief:
             return {"run": number, "state": "done", "nothing": len(selected), "problems": len(plan.problems)}
         document = run_document(
-            number=number, run_id=run_id, state="done", target="local", seconds=time.monotonic() - began, results=None,
-            plan=Plan({name: plan.steps[name] for name in selected}), items={},
+            number=number,
+            run_id=run_id,
+            state="done",
+            target="local",
+            seconds=time.monotonic() - began,
+            results=None,
+            plan=Plan({name: plan.steps[name] for name in selected}),
+            items={},
         )
         return document | {"nothing": len(selected)}
 

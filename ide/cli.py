@@ -51,17 +51,23 @@ def _later(module: str, name: str) -> Callable[[argparse.Namespace], int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="instep", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="instep",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Start with `instep demo` (an example) or `instep init` (your own project).",
     )
-    parser.add_argument("-C", dest="directory", metavar="DIR", help="the project's folder (default: found upward from here)")
+    parser.add_argument(
+        "-C", dest="directory", metavar="DIR", help="the project's folder (default: found upward from here)"
+    )
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.set_defaults(call=_bare)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, module: str, text: str, *, json: bool = True, more: str = "") -> argparse.ArgumentParser:
         command = commands.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.{' ' + more if more else ''}",
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.{' ' + more if more else ''}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_argument("-C", dest="directory", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -93,7 +99,9 @@ def _run_commands(add: Add) -> None:
     run = add("run", "running", "run what is stale, and nothing else", more="Ctrl-C cancels the run.")
     run.add_argument("steps", nargs="*", metavar="STEP", help="only these steps and what they need")
     _wishes(run)
-    run.add_argument("--replay", type=int, metavar="RUN", help="run the snapshot of that run again and compare every output")
+    run.add_argument(
+        "--replay", type=int, metavar="RUN", help="run the snapshot of that run again and compare every output"
+    )
     run.add_argument("--note", metavar="TEXT", help="a note to find the run by")
     run.add_argument("--detach", action="store_true", help="do not wait for the end")
     watch = add("watch", "running", "run what is stale whenever a file is saved, until Ctrl-C", json=False)
@@ -104,10 +112,16 @@ def _run_commands(add: Add) -> None:
 
 
 def _wishes(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--set", action="append", metavar="STEP.PARAM=VALUE", help="a param's value for this run; may be repeated")
+    command.add_argument(
+        "--set", action="append", metavar="STEP.PARAM=VALUE", help="a param's value for this run; may be repeated"
+    )
     command.add_argument("--variant", metavar="NAME", help="the params of [variants.NAME] in instep.toml")
     command.add_argument(
-        "--fresh", action="append", nargs="?", const="", metavar="STEP",
+        "--fresh",
+        action="append",
+        nargs="?",
+        const="",
+        metavar="STEP",
         help="run STEP whatever is known (without a name: every step)",
     )
 
@@ -125,9 +139,11 @@ def _look_commands(add: Add) -> None:
     log.add_argument("-f", "--follow", action="store_true", help="go on while the run goes on")
     out = add("out", "data", "write an output to a file, or show it", json=False)
     out.add_argument("what", metavar="RUN/OUTPUT")
-    out.add_argument("path", nargs="?", help="where to; the ending says how: parquet, csv, json, npy, pkl, png, svg, txt")
+    out.add_argument(
+        "path", nargs="?", help="where to; the ending says how: parquet, csv, json, npy, pkl, png, svg, txt"
+    )
     sql = add("sql", "data", "ask DuckDB about everything that was recorded")
-    sql.add_argument("query", metavar="SQL", help="e.g. \"from run_3.features select count(*)\", \"from step_run\"")
+    sql.add_argument("query", metavar="SQL", help='e.g. "from run_3.features select count(*)", "from step_run"')
 
 
 def _store_commands(add: Add) -> None:

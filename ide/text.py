@@ -8,14 +8,36 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 MARKS: Mapping[str, str] = {
-    "fresh": "✓", "reused": "✓", "done": "✓", "running": "▶", "stale": "◌", "pending": "◌", "retrying": "↻",
-    "failed": "✗", "blocked": "‖", "cancelled": "‖", "interrupted": "‖",
+    "fresh": "✓",
+    "reused": "✓",
+    "done": "✓",
+    "running": "▶",
+    "stale": "◌",
+    "pending": "◌",
+    "retrying": "↻",
+    "failed": "✗",
+    "blocked": "‖",
+    "cancelled": "‖",
+    "interrupted": "‖",
 }
 _COLOURS = {
-    "fresh": "32", "reused": "32", "done": "32", "running": "36", "stale": "33", "pending": "33", "retrying": "33",
-    "failed": "31", "blocked": "35", "cancelled": "35", "interrupted": "35", "dim": "2", "bold": "1",
+    "fresh": "32",
+    "reused": "32",
+    "done": "32",
+    "running": "36",
+    "stale": "33",
+    "pending": "33",
+    "retrying": "33",
+    "failed": "31",
+    "blocked": "35",
+    "cancelled": "35",
+    "interrupted": "35",
+    "dim": "2",
+    "bold": "1",
 }
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 
 def clean(text: str) -> str:
@@ -26,7 +48,11 @@ def clean(text: str) -> str:
 def colourful(stream: object = None) -> bool:
     """Whether to colour: a terminal, and neither `NO_COLOR` nor a dumb one."""
     out = stream or sys.stdout
-    return bool(getattr(out, "isatty", lambda: False)()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        bool(getattr(out, "isatty", lambda: False)())
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def paint(text: str, name: str, *, on: bool) -> str:

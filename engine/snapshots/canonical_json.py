@@ -44,7 +44,12 @@ def _pack(value: object, depth: int) -> object:
         return {_TAG: "tuple", "items": [_pack(item, depth + 1) for item in value]}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict) and kind is dict:
         return _pack_dict(value, depth)  # pyright: ignore[reportUnknownArgumentType]
-    if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0 and hasattr(value, "dtype"):
+    if (
+        kind.__module__ == "numpy"
+        and hasattr(value, "item")
+        and getattr(value, "ndim", 1) == 0
+        and hasattr(value, "dtype")
+    ):
         return _pack_scalar(value, depth)
     raise NotPlain(kind.__name__)
 

@@ -93,7 +93,8 @@ def canonical_table(table: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
     columns = [
-        column if column.type == (kind := canonical_type(column.type)) else _cast(column, kind) for column in table.columns
+        column if column.type == (kind := canonical_type(column.type)) else _cast(column, kind)
+        for column in table.columns
     ]
     schema = pa.schema([pa.field(name, column.type) for name, column in zip(table.column_names, columns, strict=True)])
     return pa.table(columns, schema=schema)

@@ -37,8 +37,12 @@ def in_memory(store: Path) -> "DuckDBPyConnection":
     return duckdb.connect(
         ":memory:",
         config={
-            "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "memory_limit": _MEMORY,
-            "temp_directory": str(store / "spill"), "threads": "2", "enable_external_file_cache": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": _MEMORY,
+            "temp_directory": str(store / "spill"),
+            "threads": "2",
+            "enable_external_file_cache": "false",
         },
     )
 

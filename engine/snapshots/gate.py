@@ -36,7 +36,9 @@ def hold(store: Path, name: str = CATALOG, *, exclusive: bool, wait: float = 0.0
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"cannot write to {store} ({error.strerror})", mend="Make the store writable for you.") from None
+        raise StoreError(
+            f"cannot write to {store} ({error.strerror})", mend="Make the store writable for you."
+        ) from None
     try:
         _lock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, time.monotonic() + wait)
         yield

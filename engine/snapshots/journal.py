@@ -175,7 +175,14 @@ class Journal:
 
     def _append(self, events: Iterable[Record], now: int) -> int:
         rows = [
-            (now, self.actor, getattr(one, "run_id", None), getattr(one, "step_run_id", None), one.kind, _dump(one.to_json()))
+            (
+                now,
+                self.actor,
+                getattr(one, "run_id", None),
+                getattr(one, "step_run_id", None),
+                one.kind,
+                _dump(one.to_json()),
+            )
             for one in events
         ]
         if not rows:
@@ -214,7 +221,9 @@ class Journal:
 
     def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, int, str, Record]]:
         """(seq, ts_us, actor, record) in order; kinds this version does not know are left out."""
-        rows = self._rows("select seq, ts_us, actor, kind, body from event where seq > ? order by seq limit ?", (seq, limit))
+        rows = self._rows(
+            "select seq, ts_us, actor, kind, body from event where seq > ? order by seq limit ?", (seq, limit)
+        )
         return [
             (number, ts_us, actor, RECORDS[kind].from_json(json.loads(body)))
             for number, ts_us, actor, kind, body in rows
@@ -310,8 +319,15 @@ class Journal:
         ended = {one.step_run_id for one in events if isinstance(one, StepEnded)}
         return [
             StepEnded(
-                run_id, one.step_run_id, one.step, "interrupted", attempt=one.attempt, item=one.item,
-                target=one.target, node=one.node, started_us=one.started_us,
+                run_id,
+                one.step_run_id,
+                one.step,
+                "interrupted",
+                attempt=one.attempt,
+                item=one.item,
+                target=one.target,
+                node=one.node,
+                started_us=one.started_us,
             )
             for one in events
             if isinstance(one, StepStarted) and one.step_run_id not in ended
@@ -346,7 +362,9 @@ def _explained(path: Path) -> Iterator[None]:
                 f"cannot write to {path.parent}", mend="Make the project folder writable for you; nothing was run."
             ) from error
         if "full" in text:
-            raise StoreError(f"the disk with {path.parent} is full", mend="Free some space, or run `instep gc`.") from error
+            raise StoreError(
+                f"the disk with {path.parent} is full", mend="Free some space, or run `instep gc`."
+            ) from error
         if "malformed" in text or "not a database" in text:
             raise StoreError(
                 f"{path} is damaged ({text})", mend="Run `instep verify`; or move `.instep` away to start afresh."

@@ -48,7 +48,9 @@ class ObjectStore:
         except FileNotFoundError:
             raise missing(content_hash, format) from None
 
-    def put(self, content_hash: Digest, format: str, content: bytes | Write, *, evictable: bool = False) -> StoredObject:
+    def put(
+        self, content_hash: Digest, format: str, content: bytes | Write, *, evictable: bool = False
+    ) -> StoredObject:
         """Store bytes, or what a function writes. An `evictable` object is a copy that can be made again: it is not
         synced. Raises StoreError for a full disk or a read-only store."""
         target = self.path(content_hash, format)

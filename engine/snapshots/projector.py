@@ -120,7 +120,9 @@ def _state(db: "DuckDBPyConnection", store: Path) -> tuple[str, int, int] | None
     if not (store / FILE).exists():
         return None
     with attached(db, store, write=True):
-        tables = db.execute("select 1 from duckdb_tables() where database_name='catalog' and table_name='applied'").fetchall()
+        tables = db.execute(
+            "select 1 from duckdb_tables() where database_name='catalog' and table_name='applied'"
+        ).fetchall()
         rows = db.execute("select journal_id, seq, version from catalog.applied").fetchall() if tables else []
     return rows[0] if rows else None
 

@@ -45,8 +45,16 @@ def rows_of(seq: int, record: Record) -> Iterator[tuple[str, Row]]:
             yield (
                 "step_run",
                 _row(
-                    "step_run", seq=seq, step_run_id=record.step_run_id, run_id=record.run_id, step=record.step,
-                    item=record.item, attempt=record.attempt, state="running", target=record.target, node=record.node,
+                    "step_run",
+                    seq=seq,
+                    step_run_id=record.step_run_id,
+                    run_id=record.run_id,
+                    step=record.step,
+                    item=record.item,
+                    attempt=record.attempt,
+                    state="running",
+                    target=record.target,
+                    node=record.node,
                     started_at=record.started_us,
                 ),
             )
@@ -58,7 +66,16 @@ def rows_of(seq: int, record: Record) -> Iterator[tuple[str, Row]]:
             for unit in units:
                 yield (
                     "definition",
-                    (fingerprint, step, unit["id"], unit["kind"], unit["digest"], unit["path"], unit["line"], unit["source"]),
+                    (
+                        fingerprint,
+                        step,
+                        unit["id"],
+                        unit["kind"],
+                        unit["digest"],
+                        unit["path"],
+                        unit["line"],
+                        unit["source"],
+                    ),
                 )
         case ArtifactStored(artifact):
             yield from artifact_rows(artifact)
@@ -70,10 +87,22 @@ def _run_started(seq: int, one: RunStarted) -> Iterator[tuple[str, Row]]:
     yield (
         "run",
         _row(
-            "run", seq=seq, run_id=one.run_id, number=one.number, name=one.name, state="running",
-            params=_json(one.params), code_hash=one.code_hash, env_hash=one.env_hash, host=one.host,
-            user_name=one.user_name, target=one.target, started_at=one.started_us, note=one.note,
-            requested=_json(list(one.requested)), replay_of=one.replay_of,
+            "run",
+            seq=seq,
+            run_id=one.run_id,
+            number=one.number,
+            name=one.name,
+            state="running",
+            params=_json(one.params),
+            code_hash=one.code_hash,
+            env_hash=one.env_hash,
+            host=one.host,
+            user_name=one.user_name,
+            target=one.target,
+            started_at=one.started_us,
+            note=one.note,
+            requested=_json(list(one.requested)),
+            replay_of=one.replay_of,
         ),
     )
     for path, file_hash in one.code.items():
@@ -82,7 +111,12 @@ def _run_started(seq: int, one: RunStarted) -> Iterator[tuple[str, Row]]:
     python = found.get("python")
     yield (
         "environment",
-        (one.env_hash, None if python is None else str(python), _json(found.get("packages")), _json(found.get("hardware"))),
+        (
+            one.env_hash,
+            None if python is None else str(python),
+            _json(found.get("packages")),
+            _json(found.get("hardware")),
+        ),
     )
 
 
@@ -90,11 +124,26 @@ def _step_ended(seq: int, one: StepEnded) -> Iterator[tuple[str, Row]]:
     yield (
         "step_run",
         _row(
-            "step_run", seq=seq, step_run_id=one.step_run_id, run_id=one.run_id, step=one.step, item=one.item,
-            attempt=one.attempt, state=one.state, step_key=one.step_key, fingerprint=one.fingerprint,
-            params_hash=one.params_hash, reused_from=one.reused_from, target=one.target, node=one.node or None,
-            started_at=one.started_us, ended_at=one.ended_us, seconds=one.seconds, rss_mb=one.rss_mb,
-            reasons=_json(list(one.reasons)), error=_json(one.error),
+            "step_run",
+            seq=seq,
+            step_run_id=one.step_run_id,
+            run_id=one.run_id,
+            step=one.step,
+            item=one.item,
+            attempt=one.attempt,
+            state=one.state,
+            step_key=one.step_key,
+            fingerprint=one.fingerprint,
+            params_hash=one.params_hash,
+            reused_from=one.reused_from,
+            target=one.target,
+            node=one.node or None,
+            started_at=one.started_us,
+            ended_at=one.ended_us,
+            seconds=one.seconds,
+            rss_mb=one.rss_mb,
+            reasons=_json(list(one.reasons)),
+            error=_json(one.error),
         ),
     )
     for name, content in one.inputs.items():
@@ -105,7 +154,12 @@ def _step_ended(seq: int, one: StepEnded) -> Iterator[tuple[str, Row]]:
         yield (
             "input_file",
             (
-                one.run_id, one.step_run_id, file["path"], file.get("argument", ""), file["bytes"], file["mtime_ns"],
+                one.run_id,
+                one.step_run_id,
+                file["path"],
+                file.get("argument", ""),
+                file["bytes"],
+                file["mtime_ns"],
                 file["content_hash"],
             ),
         )
@@ -119,15 +173,34 @@ def _items_ended(seq: int, one: ItemsEnded) -> Iterator[tuple[str, Row]]:
         yield (
             "step_run",
             (
-                seq, step_run_id, one.run_id, one.step, index, attempt, state, key, one.fingerprint, one.params_hash,
-                reused_from, one.target, one.node or None, started, ended, seconds, one.rss_mb, None, _json(error),
+                seq,
+                step_run_id,
+                one.run_id,
+                one.step,
+                index,
+                attempt,
+                state,
+                key,
+                one.fingerprint,
+                one.params_hash,
+                reused_from,
+                one.target,
+                one.node or None,
+                started,
+                ended,
+                seconds,
+                one.rss_mb,
+                None,
+                _json(error),
             ),
         )
         for name, content in (outputs or {}).items():
             yield "output", (one.run_id, step_run_id, name or one.step, content)
 
 
-def _item(entry: Sequence[Any]) -> tuple[int, int, str, str, str | None, int | None, int | None, dict[str, str] | None, Json]:
+def _item(
+    entry: Sequence[Any],
+) -> tuple[int, int, str, str, str | None, int | None, int | None, dict[str, str] | None, Json]:
     # Any: JSON whose shape `ItemsEnded` describes
     index, attempt, state, key, reused_from, started, ended, outputs, error = entry
     return index, attempt, state, key, reused_from, started, ended, outputs, error
@@ -139,15 +212,31 @@ def artifact_rows(artifact: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
     yield (
         "artifact",
         (
-            content, artifact["kind"], artifact["format"], artifact["carrier"], artifact["rows"], artifact["bytes"],
-            _json(artifact["schema"]), _json(artifact["summary"]), artifact["preview"], artifact["inline"],
+            content,
+            artifact["kind"],
+            artifact["format"],
+            artifact["carrier"],
+            artifact["rows"],
+            artifact["bytes"],
+            _json(artifact["schema"]),
+            _json(artifact["summary"]),
+            artifact["preview"],
+            artifact["inline"],
             _json(list(artifact["parts"])),
         ),
     )
     for order, column in enumerate(artifact["columns"]):
         yield (
             "artifact_column",
-            (content, order, column["name"], column["dtype"], column["hash"], column["nulls"], _json(column["summary"])),
+            (
+                content,
+                order,
+                column["name"],
+                column["dtype"],
+                column["hash"],
+                column["nulls"],
+                _json(column["summary"]),
+            ),
         )
     summary: Any = artifact["summary"]
     metrics: Any = summary.get("metrics") if isinstance(summary, dict) else None  # pyright: ignore[reportUnknownMemberType]
@@ -209,7 +298,13 @@ class LiveRows:
         self._lines += 1
         stream = str(record.get("s", ""))
         row = (
-            self.run_id, self._id(index), self._lines, record["t"], stream, str(record.get("l", "")), str(record.get("m", "")),
+            self.run_id,
+            self._id(index),
+            self._lines,
+            record["t"],
+            stream,
+            str(record.get("l", "")),
+            str(record.get("m", "")),
         )
         # Of a progress bar that a step redraws only the last state is kept, and that only if nothing came after it.
         self._replaced.pop((index, stream), None)

@@ -72,10 +72,14 @@ def ddl(database: str) -> str:
         f"create table if not exists {database}.{table}({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
         for table, columns in TABLES.items()
     ]
-    return ";".join([*made, f"create table if not exists {database}.applied(journal_id VARCHAR, seq BIGINT, version INTEGER)"])
+    return ";".join(
+        [*made, f"create table if not exists {database}.applied(journal_id VARCHAR, seq BIGINT, version INTEGER)"]
+    )
 
 
-_RUN_COLUMNS = "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) seconds"
+_RUN_COLUMNS = (
+    "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) seconds"
+)
 
 VIEWS: Mapping[str, str] = {
     "run": f"""select {_RUN_COLUMNS}, params, note, verdict, requested, replay_of, git_commit, dirty, diff, code_hash, env_hash,

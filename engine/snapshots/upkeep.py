@@ -73,7 +73,10 @@ class Upkeep(Journal):
         return [text for (text,) in self._rows("pragma quick_check") if text != "ok"]
 
     def object_rows(self) -> list[ObjectRow]:
-        return [ObjectRow(*row) for row in self._rows("select content_hash, format, bytes, file_hash from object where state='here'")]
+        return [
+            ObjectRow(*row)
+            for row in self._rows("select content_hash, format, bytes, file_hash from object where state='here'")
+        ]
 
     def cache_rows(self) -> Iterator[CacheRow]:
         """Every candidate, in blocks: there may be a million."""
@@ -92,7 +95,9 @@ class Upkeep(Journal):
 
     def artifact_bodies(self) -> Iterator[dict[str, Any]]:  # Any: JSON as `Artifact.to_json` wrote it
         at = ""
-        while rows := self._rows("select identity, body from artifact where identity > ? order by identity limit 5000", (at,)):
+        while rows := self._rows(
+            "select identity, body from artifact where identity > ? order by identity limit 5000", (at,)
+        ):
             for _, body in rows:
                 yield json.loads(body)
             at = rows[-1][0]
@@ -112,11 +117,17 @@ class Upkeep(Journal):
         return Lease(*rows[0]) if rows else None
 
     def drop(
-        self, *, cache: Iterable[CacheRow] = (), objects: Iterable[tuple[Digest, str]] = (), quarantined: Iterable[tuple[Digest, str]] = ()
+        self,
+        *,
+        cache: Iterable[CacheRow] = (),
+        objects: Iterable[tuple[Digest, str]] = (),
+        quarantined: Iterable[tuple[Digest, str]] = (),
     ) -> None:
         """Take results and objects out of the index, all at once."""
         with self._transaction():
-            self._db.executemany("delete from cache where step_key=? and candidate=?", [(one.step_key, one.candidate) for one in cache])
+            self._db.executemany(
+                "delete from cache where step_key=? and candidate=?", [(one.step_key, one.candidate) for one in cache]
+            )
             self._db.executemany("delete from object where content_hash=? and format=?", list(objects))
             self._db.executemany(
                 "update object set state='quarantined' where content_hash=? and format=?", list(quarantined)
@@ -124,4 +135,7 @@ class Upkeep(Journal):
 
     def run_started_at(self) -> dict[RunId, tuple[int, str, int]]:
         """run id → (number, state, started_us)."""
-        return {RunId(row[0]): (row[1], row[2], row[3]) for row in self._rows("select run_id, number, state, started_us from run")}
+        return {
+            RunId(row[0]): (row[1], row[2], row[3])
+            for row in self._rows("select run_id, number, state, started_us from run")
+        }

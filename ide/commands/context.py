@@ -31,7 +31,11 @@ def complain(*problems: Problem | Mapping[str, Any]) -> None:  # Any: a problem 
 
     on = colourful(sys.stderr)
     for one in problems:
-        told = one if isinstance(one, Mapping) else {"what": one.what, "place": one.place, "why": one.why, "mend": one.mend}
+        told = (
+            one
+            if isinstance(one, Mapping)
+            else {"what": one.what, "place": one.place, "why": one.why, "mend": one.mend}
+        )
         place = f"{told['place']}: " if told.get("place") else ""
         print(f"{paint('✗', 'failed', on=on)} {clean(place + str(told['what']))}", file=sys.stderr)
         for line in (told.get("why"), told.get("mend")):

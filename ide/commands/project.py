@@ -9,7 +9,6 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...engine import client
 from ...engine.errors import Problem, UsageError, nearest
 from ...engine.project import CONFIG, STORE
 from .context import DONE, complain
@@ -110,7 +109,15 @@ def demo(arguments: argparse.Namespace) -> int:
     from .running import run
 
     options = argparse.Namespace(
-        directory=str(folder), json=False, detach=False, steps=[], set=None, variant="", fresh=None, note="", replay=None
+        directory=str(folder),
+        json=False,
+        detach=False,
+        steps=[],
+        set=None,
+        variant="",
+        fresh=None,
+        note="",
+        replay=None,
     )
     code = run(options)
     print(f"\nNext:  cd {shown}")
@@ -131,12 +138,16 @@ def _copied(name: str, folder: Path) -> Path:
         print(f"{folder.name} is there already; running it as it is")
         return folder
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty and not an instep project", mend="Give another folder: `instep demo NAME DIR`.")
+        raise UsageError(
+            f"{folder} is not empty and not an instep project", mend="Give another folder: `instep demo NAME DIR`."
+        )
     source = files("instep").joinpath("examples", name)
     try:
         shutil.copytree(str(source), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", STORE))
     except OSError as error:
-        raise UsageError(f"cannot write to {folder} ({error.strerror})", mend="Give a folder that you may write to.") from None
+        raise UsageError(
+            f"cannot write to {folder} ({error.strerror})", mend="Give a folder that you may write to."
+        ) from None
     return folder
 
 
@@ -172,4 +183,3 @@ def _ignored(folder: Path) -> list[str]:
         return []
     path.write_text(f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{STORE}/\n", encoding="utf-8")
     return [path.name]
-

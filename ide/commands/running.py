@@ -60,7 +60,9 @@ def _detached(answer: client.Answer, *, as_json: bool) -> int:
             if as_json:
                 put_json({"run": message["run"], "state": "running"})
             else:
-                print(f"run {message['run']} goes on in the background; `instep show {message['run']}` tells how it went")
+                print(
+                    f"run {message['run']} goes on in the background; `instep show {message['run']}` tells how it went"
+                )
             answer.close()
             return DONE
         if message["t"] == "end":
@@ -137,7 +139,11 @@ class Follower:
         self._reasons = {one["name"]: one["reasons"] for one in steps}
         self._fresh = {one["name"] for one in steps if one["state"] == "fresh"}
         todo = len(steps) - len(self._fresh)
-        head = f"run {message['run']}: {plural(len(steps), 'step')}, {todo} to run" if todo else f"run {message['run']}: nothing to run, all results are there"
+        head = (
+            f"run {message['run']}: {plural(len(steps), 'step')}, {todo} to run"
+            if todo
+            else f"run {message['run']}: nothing to run, all results are there"
+        )
         self.say(paint(head, "bold", on=self._on))
 
     def _step(self, message: Message) -> None:
@@ -223,11 +229,19 @@ def show_end(document: Message) -> None:
     states = [step["state"] for step in document["steps"]]
     told = ", ".join(
         f"{states.count(state)} {word}"
-        for state, word in (("done", "run"), ("reused", "cached"), ("failed", "failed"), ("blocked", "blocked"), ("cancelled", "cancelled"))
+        for state, word in (
+            ("done", "run"),
+            ("reused", "cached"),
+            ("failed", "failed"),
+            ("blocked", "blocked"),
+            ("cancelled", "cancelled"),
+        )
         if state in states
     )
     mark = {"done": "done", "failed": "failed"}.get(document["state"], "cancelled")
-    print(f"\n{paint(MARKS[mark], mark, on=on)} run {document['run']} {document['state']} in {seconds(document['seconds'])}: {told}")
+    print(
+        f"\n{paint(MARKS[mark], mark, on=on)} run {document['run']} {document['state']} in {seconds(document['seconds'])}: {told}"
+    )
     if document.get("verdict"):
         print(clean(document["verdict"]))
 
@@ -244,7 +258,10 @@ def show_error(name: str, error: Message) -> None:
         print(f"      {paint(clean(frame['source'].strip()), 'bold', on=on)}")
     frames = error.get("frames") or []
     if frames and frames[-1]["locals"]:
-        print("  where " + ", ".join(f"{clean(key)} = {clean(value)}" for key, value in frames[-1]["locals"].items())[:400])
+        print(
+            "  where "
+            + ", ".join(f"{clean(key)} = {clean(value)}" for key, value in frames[-1]["locals"].items())[:400]
+        )
     given = error.get("arguments") or {}
     if given:
         print("  given " + ", ".join(f"{clean(key)} = {clean(value)}" for key, value in given.items())[:400])
@@ -262,7 +279,13 @@ def status(arguments: argparse.Namespace) -> int:
     root = root_of(arguments)
     document = _status_document(root, request_of(arguments, "status"))
     if arguments.json:
-        put_json({"project": document["project"], "steps": [_stable(step) for step in document["steps"]], "problems": document["problems"]})
+        put_json(
+            {
+                "project": document["project"],
+                "steps": [_stable(step) for step in document["steps"]],
+                "problems": document["problems"],
+            }
+        )
     else:
         show_status(document, verbose=arguments.verbose)
     complain(*(document["problems"] if not arguments.json else ()))
@@ -332,7 +355,9 @@ def watch(arguments: argparse.Namespace) -> int:
                 case "end":
                     return DONE
                 case "watching":
-                    print(f"watching {root.name}; save a file and what it makes stale runs. Ctrl-C ends this.", flush=True)
+                    print(
+                        f"watching {root.name}; save a file and what it makes stale runs. Ctrl-C ends this.", flush=True
+                    )
                 case "saved":
                     _show_saved(message, follower)
                 case "ran":

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from instep.engine.digest import digest
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
@@ -68,7 +73,11 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     value = {"b": [1, 2.5, None], "a": {"y": "ü", "x": True}}
     told = {
         subprocess.run(
-            [sys.executable, "-c", code, json.dumps(value)], env={"PYTHONHASHSEED": seed}, text=True, capture_output=True, check=True
+            [sys.executable, "-c", code, json.dumps(value)],
+            env={"PYTHONHASHSEED": seed},
+            text=True,
+            capture_output=True,
+            check=True,
         ).stdout.strip()
         for seed in ("1", "2")
     }

@@ -60,7 +60,11 @@ def test_requirements_count_for_the_snapshot_but_not_for_the_key(site: Path, tmp
 
 def test_only_the_wanted_part_of_a_version_counts() -> None:
     found = Packages(Digest(""), {"a": "1.2.3"}, {"a": ["a"]})
-    assert (found.of(["a"], "exact"), found.of(["a"], "minor"), found.of(["a"], "any")) == ({"a": "1.2.3"}, {"a": "1.2"}, {})
+    assert (found.of(["a"], "exact"), found.of(["a"], "minor"), found.of(["a"], "any")) == (
+        {"a": "1.2.3"},
+        {"a": "1.2"},
+        {},
+    )
 
 
 def test_git_tells_commit_and_what_is_not_committed(tmp_path: Path) -> None:

@@ -89,7 +89,14 @@ def test_members_of_a_file_a_glob_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_sources_are_code_and_the_small_data_of_packages(tmp_path: Path) -> None:
-    for name in ("pipeline.py", "lib/__init__.py", "lib/words.txt", "plain/notes.txt", ".venv/x.py", "__pycache__/y.py"):
+    for name in (
+        "pipeline.py",
+        "lib/__init__.py",
+        "lib/words.txt",
+        "plain/notes.txt",
+        ".venv/x.py",
+        "__pycache__/y.py",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(name)

@@ -14,7 +14,9 @@ from instep.engine.project import Project
 def graph() -> Graph:
     place = Place("pipeline.py", 3)
     model = Step(
-        StepName("model"), "pipeline", place,
+        StepName("model"),
+        "pipeline",
+        place,
         params=(Param("rate", 0.1, place=place), Param("depth", 6, place=place), Param("seed", 0, place=place)),
     )
     split = Step(StepName("split"), "pipeline", place, params=(Param("seed", 0), Param("shuffle", default=True)))

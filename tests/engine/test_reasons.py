@@ -14,7 +14,9 @@ from instep.engine.reasons import Reason, difference
 
 
 def unit(name: str, source: str, kind: UnitKind = "function", line: int = 10) -> Unit:
-    return Unit(f"pipeline:{name}", kind, digest_bytes(source.encode()), Place("pipeline.py", line), source, ("model", name))
+    return Unit(
+        f"pipeline:{name}", kind, digest_bytes(source.encode()), Place("pipeline.py", line), source, ("model", name)
+    )
 
 
 MODEL = unit("model", "def model(train):\n    return fit(train, 1)")
@@ -24,9 +26,17 @@ LIMIT = unit("LIMIT", "LIMIT = 3", "constant", 4)
 
 def determined(*units: Unit, **changes: object) -> Determinants:
     now = Determinants(
-        step=StepName("model"), fingerprint=Fingerprint(digest_bytes(repr(units).encode()), units), params={"rate": 0.1, "depth": 6},
-        inputs={"train": Digest("a" * 32)}, origin={"train": "split"}, files={"csv": (("data/a.csv", Digest("1" * 32)),)},
-        env={"MODE": None}, packages={"polars": "2.1.0"}, python="3.11", version="", outputs=(),
+        step=StepName("model"),
+        fingerprint=Fingerprint(digest_bytes(repr(units).encode()), units),
+        params={"rate": 0.1, "depth": 6},
+        inputs={"train": Digest("a" * 32)},
+        origin={"train": "split"},
+        files={"csv": (("data/a.csv", Digest("1" * 32)),)},
+        env={"MODE": None},
+        packages={"polars": "2.1.0"},
+        python="3.11",
+        version="",
+        outputs=(),
     )
     return replace(now, **changes)  # type: ignore[arg-type]
 
@@ -78,7 +88,9 @@ def test_every_determinant_says_before_and_after(changes: dict[str, object], tex
 
 def test_a_constant_shows_its_source_before_and_after() -> None:
     edited = unit("LIMIT", "LIMIT = 4", "constant", 4)
-    assert [str(one) for one in told(determined(MODEL, FIT, edited))] == ["constant LIMIT: LIMIT = 3 → LIMIT = 4 (pipeline.py:4)"]
+    assert [str(one) for one in told(determined(MODEL, FIT, edited))] == [
+        "constant LIMIT: LIMIT = 3 → LIMIT = 4 (pipeline.py:4)"
+    ]
 
 
 def test_a_definition_that_came_or_went_is_named() -> None:
