@@ -1,12 +1,10 @@
 """What a step's code does → Digest; what it reached → reasons."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from .errors import Place
 from .ids import Digest
-
-UnitKind = Literal["function", "class", "constant", "module_init"]
+from .source_index import UnitKind
 
 
 @dataclass(frozen=True, slots=True)

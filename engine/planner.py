@@ -10,13 +10,14 @@ from pathlib import Path
 from .environment import Packages, packages_signature, read_packages
 from .errors import InstepError, Problem, ProjectError, UsageError, nearest
 from .files import Files, Sources, members
-from .fingerprint import fingerprint_modules, fingerprint_steps
-from .graph import FileInput, Graph, read_graph
+from .graph import FileInput, Graph
+from .graph_reader import read_graph
 from .ids import Digest, StepName
 from .knowledge import Recorded
 from .params import Overrides, resolve
 from .plan import Facts, Plan, make_plan
 from .project import Project, load_project
+from .reach import fingerprint_modules, fingerprint_steps
 from .source_index import IndexCache
 
 

@@ -64,10 +64,36 @@ def walk(nodes: Iterable[ast.AST]) -> Facts:
 
 
 MUTATORS: Final = frozenset(
-    ["add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert", "intersection_update", "move_to_end", "pop", "popitem", "popleft", "push", "put", "register", "remove", "reverse", "setdefault", "sort", "subtract", "symmetric_difference_update", "update"]
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "intersection_update",
+        "move_to_end",
+        "pop",
+        "popitem",
+        "popleft",
+        "push",
+        "put",
+        "register",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "subtract",
+        "symmetric_difference_update",
+        "update",
+    ]
 )
 _MUTATING: Final = re.compile(r"(add|append|attach|connect|extend|include|insert|register|set|subscribe|update)(_|$)")
-_HARMLESS: Final = frozenset(["cache", "cached", "catch", "contextmanager", "jit", "memoize", "njit", "profile", "timed", "wraps"])
+_HARMLESS: Final = frozenset(
+    ["cache", "cached", "catch", "contextmanager", "jit", "memoize", "njit", "profile", "timed", "wraps"]
+)
 """Decorators on an object that keep no list of what they decorated, as far as anybody can see."""
 _EVALS: Final = frozenset({"eval", "exec", "globals"})
 _MODULE_EVALS: Final = frozenset({"locals", "vars"})

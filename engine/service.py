@@ -72,7 +72,9 @@ class Service:
     def _check(self) -> None:
         """End when idle, or when the project or its store is gone from under us."""
         self.session.renew()
-        if not self.session.journal.path.exists() or (self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS):
+        if not self.session.journal.path.exists() or (
+            self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS
+        ):
             self._stopping.set()
 
     def _serve_one(self, channel: socket.socket) -> None:

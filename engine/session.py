@@ -26,7 +26,8 @@ from .plan import Facts, Plan, needs
 from .planner import Planner, Wishes
 from .recorder import Setting
 from .run import Notify, Run
-from .scheduler.bundle import module_table_of, write_bundle
+from .first_party import module_table_of
+from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
 from .snapshots.journal import Journal, Writing

@@ -8,11 +8,10 @@ import json
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from ..digest import digest, digest_bytes
+from ..first_party import is_init
 from ..ids import Digest
-from ..project import Project
 from ..snapshots.objects import ObjectStore, StoredObject
 
 MANIFEST = "code"
@@ -58,10 +57,6 @@ class Written:
     objects: tuple[StoredObject, ...] = ()
 
 
-def is_init(path: str) -> bool:
-    return path.rpartition("/")[2] == "__init__.py"
-
-
 def with_parents(names: Collection[str]) -> set[str]:
     """`a.b.c` → `a`, `a.b`, `a.b.c`."""
     found = set(names)
@@ -69,41 +64,6 @@ def with_parents(names: Collection[str]) -> set[str]:
         while (name := name.rpartition(".")[0]) and name not in found:
             found.add(name)
     return found
-
-
-def module_table_of(project: Project, code: Collection[str]) -> dict[str, str]:
-    """Dotted name → path for the Python files among `code`, as the project's roots let them be imported.
-
-    A file below several roots has several names; the one from the deepest root is its first. Of two files with one
-    name that of the earlier root counts. Names that a step's own folder gives are not here: `program.py` adds them.
-    """
-    roots = [(order, _root_of(root)) for order, root in enumerate(project.roots)]
-    named = [
-        (name, path, order, -len(root))
-        for path in sorted(code)
-        for order, root in roots
-        if path.startswith(root) and (name := module_name(path[len(root) :]))
-    ]
-    winner: dict[str, tuple[int, str]] = {}
-    for name, path, order, _ in named:
-        winner[name] = min(winner.get(name, (order, path)), (order, path))
-    named.sort(key=lambda one: (one[1], one[3]))
-    return {name: path for name, path, _, _ in named if winner[name][1] == path}
-
-
-def _root_of(root: str) -> str:
-    plain = str(PurePosixPath(root))
-    return "" if plain == "." else plain + "/"
-
-
-def module_name(path: str) -> str:
-    """`a/b.py` → `a.b`, `a/__init__.py` → `a`; "" for what is not an importable Python file."""
-    if not path.endswith(".py"):
-        return ""
-    parts = path[:-3].split("/")
-    if parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else ""
 
 
 _hashed: dict[str, tuple[bytes, Digest]] = {}

@@ -28,13 +28,13 @@ from importlib.readers import FileReader
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 
+from ..first_party import is_init, is_ours
 from ..ids import Digest
 from ..snapshots.objects import ObjectStore
-from .bundle import SOURCE, Bundle, is_init, with_parents
+from .bundle import SOURCE, Bundle, with_parents
 from .observe import Observer, Seen
 
 _KEPT_CODE = 5_000
-_PROTECTED = frozenset({"instep", "ray", "numpy", "polars", "pyarrow", "pandas", "blake3", "cloudpickle", "matplotlib"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,6 @@ def _hide(tops: Collection[str]) -> dict[str, ModuleType]:
     if not taken:
         return {}
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in taken}
-
-
-def is_ours(top: str) -> bool:
-    """Whether a top-level name may be the project's."""
-    return top not in _PROTECTED and top not in sys.stdlib_module_names
 
 
 class _Finder(importlib.abc.MetaPathFinder):
