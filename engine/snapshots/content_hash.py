@@ -144,7 +144,7 @@ def _update(hasher: Any, array: "pa.Array") -> None:  # Any: a blake3 hasher; it
         _update_texts(hasher, array.drop_null() if array.null_count else array)
     elif is_.is_large_list(kind) or is_.is_map(kind):
         filled = array.drop_null() if array.null_count else array
-        hasher.update(memoryview(np.diff(_offsets(filled))))
+        hasher.update(memoryview(np.diff(_offsets(filled)).view(np.uint8)))
         values = filled.flatten() if is_.is_large_list(kind) else pa.chunked_array([filled]).combine_chunks().flatten()
         _update(hasher, values)
     elif is_.is_fixed_size_list(kind):
@@ -165,7 +165,7 @@ def _update_texts(hasher: Any, array: "pa.Array") -> None:
     import numpy as np
 
     offsets = _offsets(array)
-    hasher.update(memoryview(np.diff(offsets)))
+    hasher.update(memoryview(np.diff(offsets).view(np.uint8)))
     data = array.buffers()[2]
     if data is not None and offsets[-1] > offsets[0]:
         hasher.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])

@@ -1,0 +1,88 @@
+"""What can be said of a table's columns cheaply, so that looking at a run reads no data."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..ids import Json
+from .artifact import Column
+from .content_hash import TableHash
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SAMPLE: Final = 20_000
+"""Rows that quantiles and most common values are taken from, evenly spread; minimum and maximum are of all."""
+_TOP: Final = 5
+
+
+def columns_of(table: "pa.Table", hashed: TableHash) -> tuple[Column, ...]:
+    """The columns of a table of canonical types."""
+    step = max(1, table.num_rows // SAMPLE)
+    rows = range(0, table.num_rows, step)
+    sample = table.take(list(rows)) if step > 1 else table
+    return tuple(
+        Column(name, str(column.type), digest, column.null_count, _summary(column, sample.column(at)))
+        for at, (name, column, digest) in enumerate(zip(table.column_names, table.columns, hashed.columns, strict=True))
+    )
+
+
+def _summary(column: "pa.ChunkedArray", sample: "pa.ChunkedArray") -> Json:
+    import pyarrow as pa
+    import pyarrow.types as is_
+
+    try:
+        if is_.is_integer(column.type) or is_.is_floating(column.type):
+            return _numbers(column, sample)
+        if is_.is_boolean(column.type):
+            import pyarrow.compute as pc
+
+            return {"true": pc.sum(column).as_py() or 0}
+        if is_.is_temporal(column.type) and not is_.is_duration(column.type):
+            return _range(column)
+        if is_.is_large_string(column.type):
+            return {"distinct": len(sample.unique()), "top": _top(sample), "sampled": len(sample)}
+    except pa.ArrowException:
+        return None  # a type that these functions do not know yet; the column is stored all the same
+    return None
+
+
+def _numbers(column: "pa.ChunkedArray", sample: "pa.ChunkedArray") -> Json:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(column).as_py()
+    values = sample.drop_null().to_numpy().astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"min": _plain(ends["min"]), "max": _plain(ends["max"])}
+    quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    return {
+        "min": _plain(ends["min"]),
+        "max": _plain(ends["max"]),
+        "mean": float(np.mean(values)),
+        "std": float(np.std(values)),
+        "quantiles": [float(one) for one in quantiles],
+        "sampled": len(sample),
+    }
+
+
+def _range(column: "pa.ChunkedArray") -> Json:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(column).as_py()
+    return {
+        "min": None if ends["min"] is None else str(ends["min"]),
+        "max": None if ends["max"] is None else str(ends["max"]),
+    }
+
+
+def _top(sample: "pa.ChunkedArray") -> Json:
+    from .preview import plain
+
+    counts = sorted(sample.value_counts().to_pylist(), key=lambda one: -one["counts"])[:_TOP]
+    return [[None if one["values"] is None else plain(str(one["values"]), 60), one["counts"]] for one in counts]
+
+
+def _plain(number: Any) -> Json:  # Any: a Python number, or None
+    import math
+
+    return number if number is None or isinstance(number, int) or math.isfinite(number) else str(number)

@@ -1,0 +1,48 @@
+"""Short texts that show a value later without loading it; made in the worker, where the value is."""
+
+import reprlib
+from typing import Any, Final
+
+MOST: Final = 2_000
+
+
+def plain(text: str, most: int = MOST) -> str:
+    """`text` without control characters (they could be terminal escape codes), cut to `most` characters."""
+    cut = text[: most + 1]
+    safe = "".join(one if one in "\n\t" or one.isprintable() else "�" for one in cut)
+    return safe if len(text) <= most else safe[: most - 1] + "…"
+
+
+def of_value(value: Any) -> str:  # Any: whatever a user returned
+    """A bounded repr. A user's own `__repr__` may raise, or take for ever on much data: only the outer levels of
+    builtin containers are gone through, and what fails is named instead."""
+    try:
+        return plain(_REPR.repr(value))
+    except Exception as error:
+        return f"<{type(value).__qualname__}, whose repr raises {type(error).__name__}>"
+
+
+def of_table(table: Any) -> str:  # Any: a pyarrow table; pyarrow is not imported here
+    """The first rows, as tab-separated lines below the column names."""
+    head = table.slice(0, 10).to_pydict()
+    names = list(head)[:20]
+    rows = zip(*(head[name] for name in names), strict=True)
+    lines = ["\t".join(names), *("\t".join(_cell(one) for one in row) for row in rows)]
+    return plain("\n".join(lines))
+
+
+def of_array(array: Any) -> str:  # Any: a NumPy array
+    import numpy as np
+
+    return plain(np.array2string(array, threshold=50, edgeitems=3, max_line_width=100))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("\t", " ").replace("\n", " ")[:40]
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 20
+_REPR.maxstring = _REPR.maxother = 400
+_REPR.maxlevel = 4

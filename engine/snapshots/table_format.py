@@ -1,0 +1,254 @@
+"""Polars, pandas and Arrow tables: Parquet parts by content, and an Arrow copy that workers map into memory.
+
+`<hash>.table` is a manifest; its parts are `<part>.parquet` of `BLOCK` rows each, named by what is in them, so that a
+table that gained some rows shares all but its last part with the one before. `<hash>.arrow` is a copy without
+compression that may be deleted at any time.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..digest import digest_bytes
+from ..errors import MissingObject, UsageError
+from ..ids import Digest
+from .artifact import Artifact
+from .columns import columns_of
+from .content_hash import BLOCK, THREADS, canonical_table, hash_table
+from .format import Stored
+from .objects import ObjectStore, StoredObject
+from .preview import of_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SMALL: Final = 1 << 20
+"""Bytes in memory below which reading Parquet costs no more than opening the copy."""
+
+
+class NotTabular(TypeError):
+    """A pandas table with a column that Arrow has no type for; it is pickled."""
+
+
+class TableFormat:
+    name = "table"
+    endings = (".parquet", ".csv", ".json", ".arrow")
+
+    def accepts(self, value: Any) -> bool:  # Any: whatever a step returned
+        return library_of(value) != ""
+
+    def store(self, value: Any, objects: ObjectStore) -> Stored:  # Any: a table of one of three libraries
+        """Raises NotTabular for a pandas table that Arrow cannot hold exactly."""
+        library = library_of(value)
+        original = _to_arrow(value, library)
+        table = canonical_table(original)
+        hashed = hash_table(table)
+        parts, written = _write_parts(table, hashed.parts, objects)
+        manifest = {"rows": table.num_rows, "parts": parts, "schema": _encoded(table.schema)}
+        body = objects.put(hashed.table, self.name, json.dumps(manifest, separators=(",", ":")).encode())
+        if table.nbytes > _SMALL and not objects.has(hashed.table, "arrow"):
+            objects.put(hashed.table, "arrow", lambda file: _write_ipc(table, file), evictable=True)
+        schema = _encoded(original.schema) if _is_special(original.schema, table.schema, library) else None
+        carrier = f"{library}/{digest_bytes(schema.encode())[:12]}" if schema else library
+        artifact = Artifact(
+            hashed.table,
+            "table",
+            self.name,
+            carrier,
+            body.bytes + sum(one.bytes for one in written),
+            table.num_rows,
+            schema,
+            None,
+            of_table(table),
+            columns_of(table, hashed),
+            None,
+            tuple(dict.fromkeys(hashed.parts)),
+        )
+        return Stored(artifact, (body, *written))
+
+    def load(self, artifact: Artifact, objects: ObjectStore) -> Any:  # Any: a table of the library it came from
+        return restored(read_table(artifact, objects), str(artifact.schema or ""), artifact.carrier)
+
+    def export(self, artifact: Artifact, objects: ObjectStore, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        table = read_table(artifact, objects)
+        if path.suffix == ".parquet":
+            pq.write_table(table, path, compression="zstd")
+        elif path.suffix == ".arrow":
+            with path.open("wb") as file:
+                _write_ipc(table, file)
+        else:
+            _export_text(table, path)
+
+
+def library_of(value: object) -> str:
+    """Which library's table `value` is, by its class's name: none of them is imported to find out."""
+    kind = type(value)
+    top = kind.__module__.partition(".")[0]
+    if (top, kind.__name__) in (("polars", "DataFrame"), ("pandas", "DataFrame")):
+        return top
+    return "pyarrow" if top == "pyarrow" and kind.__name__ in ("Table", "RecordBatch") else ""
+
+
+def restored(table: "pa.Table", schema: str, carrier: str) -> Any:  # Any: a table of the carrier's library
+    """A table of canonical types as it was given: with its own types, in its own library."""
+    library = carrier.partition("/")[0]
+    if schema:
+        table = _cast_back(table, schema)
+    if library == "polars":
+        import polars as pl
+
+        return pl.from_arrow(table)
+    return table.to_pandas() if library == "pandas" else table
+
+
+def read_table(artifact: Artifact, objects: ObjectStore) -> "pa.Table":
+    """The table with canonical types: mapped from the copy, or read from its parts. Raises MissingObject."""
+    import pyarrow as pa
+
+    copy = objects.path(artifact.content_hash, "arrow")
+    try:
+        with pa.memory_map(str(copy)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except FileNotFoundError:
+        pass
+    except pa.ArrowInvalid:
+        copy.unlink(missing_ok=True)  # only a copy
+    table = _read_parts(artifact, objects)
+    if table.nbytes > _SMALL:
+        objects.put(artifact.content_hash, "arrow", lambda file: _write_ipc(table, file), evictable=True)
+    return table
+
+
+def _read_parts(artifact: Artifact, objects: ObjectStore) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        manifest = json.loads(objects.read(artifact.content_hash, TableFormat.name))
+        schema = _decoded(manifest["schema"])
+        names = [Digest(part) for part in manifest["parts"]]
+        for part in names:
+            if not objects.has(part, "parquet"):
+                raise MissingObject(
+                    f"a part of a table ({part[:12]}….parquet) is not in the store",
+                    mend="Run `instep verify`; the step that made it will be stale and run again.",
+                )
+        tables = [pq.read_table(objects.path(part, "parquet"), partitioning=None).cast(schema) for part in names]
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+    except (ValueError, KeyError, pa.ArrowException) as error:
+        raise MissingObject(
+            f"the table {artifact.content_hash[:12]}… is damaged ({error})",
+            mend="Run `instep verify`; the step that made it will be stale and run again.",
+        ) from None
+
+
+def _to_arrow(value: Any, library: str) -> "pa.Table":  # Any: a table of that library
+    import pyarrow as pa
+
+    if library == "polars":
+        try:
+            return value.to_arrow()
+        except Exception as error:  # Polars' `Object` columns panic, which is no Exception of a known class
+            raise NotTabular(str(error)) from None
+    if library == "pandas":
+        try:
+            table = pa.Table.from_pandas(value)
+            if not _same_frame(value, table):
+                raise NotTabular("Arrow would not give back the same table")
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            raise NotTabular(str(error)) from None
+        return table
+    return pa.Table.from_batches([value]) if isinstance(value, pa.RecordBatch) else value
+
+
+def _same_frame(value: Any, table: "pa.Table") -> bool:  # Any: a pandas table
+    """Whether the types, the index and the names come back as they were; values do where types do."""
+    if value.attrs or len(set(table.column_names)) != len(table.column_names):
+        return False
+    for kind, (_, column) in zip(value.dtypes, value.items(), strict=True):
+        # A column of objects holds anything; Arrow takes lists and dicts, and gives arrays back.
+        if kind == object and not all(one is None or isinstance(one, str) for one in column):
+            return False
+    back = table.slice(0, 100).to_pandas()
+    head = value.iloc[:100]
+    same_types = list(back.dtypes) == list(head.dtypes) and type(back.index) is type(head.index)
+    return same_types and back.columns.equals(head.columns) and back.index.equals(head.index)
+
+
+def _is_special(original: "pa.Schema", canonical: "pa.Schema", library: str) -> bool:
+    """Whether the canonical types alone would not give the same table back."""
+    if library == "polars":
+        import polars as pl
+
+        # Polars' own types are what large and view types of Arrow are read as.
+        return pl.DataFrame(original.empty_table()).schema != pl.DataFrame(canonical.empty_table()).schema
+    return not original.equals(canonical, check_metadata=True)
+
+
+def _cast_back(table: "pa.Table", schema: str) -> "pa.Table":
+    import pyarrow as pa
+
+    wanted = _decoded(schema)
+    columns: list[Any] = []  # Any: chunked arrays
+    for column, field in zip(table.columns, wanted, strict=True):
+        if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
+            kind = field.type
+            encoded = column.cast(kind.value_type).dictionary_encode()
+            column = encoded.cast(kind) if encoded.type != kind else encoded  # noqa: PLW2901
+        columns.append(column if column.type == field.type else column.cast(field.type))
+    return pa.table(columns, schema=wanted)
+
+
+def _write_parts(
+    table: "pa.Table", parts: Sequence[Digest], objects: ObjectStore
+) -> tuple[list[str], tuple[StoredObject, ...]]:
+    """Write the parts that are not there. Equal blocks are one part."""
+    starts = {part: at * BLOCK for at, part in reversed([*enumerate(parts)])}
+
+    def write(part: Digest) -> StoredObject:
+        import pyarrow.parquet as pq
+
+        block = table.slice(starts[part], BLOCK)
+        return objects.put(
+            part, "parquet", lambda file: pq.write_table(block, file, compression="zstd", compression_level=1)
+        )
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return [*parts], tuple(threads.map(write, starts))
+
+
+def _write_ipc(table: "pa.Table", file: Any) -> None:  # Any: a binary file
+    import pyarrow as pa
+
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1 << 20)
+
+
+def _export_text(table: "pa.Table", path: Path) -> None:
+    import polars as pl
+
+    frame = pl.DataFrame(table)
+    if path.suffix == ".json":
+        frame.write_json(path)
+        return
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    if nested:
+        raise UsageError(
+            f"CSV has no lists or structs, which {', '.join(nested)} hold", mend="Write .json or .parquet instead."
+        )
+    frame.write_csv(path)
+
+
+def _encoded(schema: "pa.Schema") -> str:
+    return base64.b64encode(schema.serialize()).decode()
+
+
+def _decoded(schema: str) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(schema)))
