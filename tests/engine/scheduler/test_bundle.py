@@ -9,7 +9,8 @@ import pytest
 from instep.engine.errors import MissingObject
 from instep.engine.ids import Digest
 from instep.engine.project import Project
-from instep.engine.scheduler.bundle import module_table_of, read_bundle, write_bundle
+from instep.engine.first_party import module_table_of
+from instep.engine.scheduler.bundle import read_bundle, write_bundle
 
 
 def test_an_edit_of_the_same_size_in_the_same_second_is_what_runs(bench):
