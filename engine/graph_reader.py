@@ -48,6 +48,31 @@ class _Draft:
 def read_graph(project: Project, code: Mapping[str, bytes], index: IndexCache) -> Graph:
     """The steps of `code` (path → source). Never raises for what the files hold: `Graph.problems` has the mistakes."""
     modules, _ = modules_of(project, code, index)
+    known: tuple[Modules, Graph] | None = index.graph
+    if known is None or not _same_declarations(modules, known[0]):
+        known = index.graph = modules, _build(project, modules)
+    return known[1]
+
+
+def _same_declarations(modules: Modules, before: Modules) -> bool:
+    """Whether the same graph would come out: all that it is made of is equal."""
+    if modules is before:
+        return True
+    if not modules.same_shape(before):
+        return False
+    steps = set(modules.step_files)
+    return all(
+        one is before.files[path]
+        or (
+            one.constants_digest == before.files[path].constants_digest
+            and one.error == before.files[path].error
+            and (path not in steps or one.declarations == before.files[path].declarations)
+        )
+        for path, one in modules.files.items()
+    )
+
+
+def _build(project: Project, modules: Modules) -> Graph:
     problems = _unreadable(modules)
     found, twice = _without_twins(_declared(modules))
     problems += twice

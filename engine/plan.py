@@ -261,15 +261,16 @@ def _set(value: str | None) -> str:
 
 
 def _upstream(step: Step, waiting: list[StepPlan], known: Knowledge) -> tuple[Reason, ...]:
-    """Pending: the paths from the root causes to here."""
+    """Pending: for each root cause the shortest path from there to here."""
     if known.last(step.name) is None:
         return (Reason("never_run", step.name),)
-    reasons: dict[tuple[str, ...], Reason] = {}
+    paths: dict[str, tuple[str, ...]] = {}
     for one in waiting:
         roots = [reason.via for reason in one.reasons if one.state == "pending" and reason.kind == "input"] or [
             (one.step,)
         ]
         for root in roots:
             via = (*root, step.name)
-            reasons[via] = Reason("input", root[0], via=via)
-    return tuple(reasons.values())
+            if len(via) < len(paths.get(root[0], (*via, ""))):
+                paths[root[0]] = via
+    return tuple(Reason("input", root, via=via) for root, via in paths.items())

@@ -1,5 +1,6 @@
 """Why a step is stale: the difference between what determined it when it last ended and what determines it now."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -35,6 +36,8 @@ _UNIT_KINDS: Mapping[str, ReasonKind] = {
     "constant": "constant",
     "module_init": "module_init",
 }
+_COMMENT = re.compile(r"""\s+#[^"']*$""")
+"""A comment at the end of a line (one with quotes in it is left: the `#` may be in a text)."""
 WIDEST = 60
 """Characters of a value shown in a reason; the whole of it is in the snapshot."""
 
@@ -218,5 +221,5 @@ def _inputs(before: Mapping[str, Any], now: Determinants) -> list[Reason]:
 def _short(text: str | None) -> str | None:
     if text is None:
         return None
-    line = " ".join(text.split())
+    line = " ".join(_COMMENT.sub("", text).split())
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"

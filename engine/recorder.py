@@ -67,6 +67,7 @@ class Recorder:
     notes: list[str] = field(default_factory=list[str])
     _artifacts: dict[tuple[StepName, str], Artifact] = field(default_factory=dict[tuple[StepName, str], Artifact])
     _writing: Writing = field(default_factory=Writing)
+    _joined: set[StepName] = field(default_factory=set[StepName])
 
     def flush(self) -> None:
         writing, self._writing = self._writing, Writing()
@@ -289,7 +290,10 @@ class Recorder:
         self._fail(name, fan.step_run_id, failure, fan.elapsed())
 
     def fan_done(self, name: StepName) -> None:
-        """All items of a fan-out are there: their manifest is the step's output."""
+        """All items of a fan-out are there: their manifest is the step's output. A second call does nothing."""
+        if name in self._joined:
+            return
+        self._joined.add(name)
         step, fan, plan = self.facts.graph.steps[name], self.fans[name], self.decided[name]
         for output in step.options.outputs or ("",):
             joined = join_items(fan.refs(output), self.objects)

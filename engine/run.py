@@ -168,6 +168,10 @@ class Run:
 
     def _decide(self, step: Step) -> events.Event:
         """Compute the step's key from what has arrived, and look whether there is a result."""
+        for need in needs(step):
+            # The machine reports that a fan-out is done after it asked what that makes possible.
+            if need in self._recorder.fans:
+                self._recorder.fan_done(need)
         arriving = self._recorder.arriving(step)
         identities = {argument: one.identity for argument, one in arriving.items()}
         plan = plan_step(step, self._facts, self._known, identities, forced=step.name in self._forced)

@@ -78,7 +78,8 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class FileIndex:
-    """`shape` changes when a name, an import or a constant does, so when what others find here may be another thing."""
+    """`shape` changes when a name or an import does, so when what others find here may be another thing;
+    `constants_digest` when the value of a constant does."""
 
     units: Mapping[str, UnitIndex] = field(default_factory=dict[str, UnitIndex])
     imports: Mapping[str, tuple[Import, ...]] = field(default_factory=dict[str, tuple[Import, ...]])
@@ -89,6 +90,7 @@ class FileIndex:
     declarations: tuple[Declaration, ...] = ()
     error: tuple[str, int] | None = None
     shape: Digest = Digest("")
+    constants_digest: Digest = Digest("")
 
 
 class IndexCache:
@@ -97,8 +99,9 @@ class IndexCache:
     def __init__(self) -> None:
         self._known: dict[tuple[Digest, bool], FileIndex] = {}
         self._by_path: dict[tuple[str, bool], tuple[bytes, FileIndex]] = {}
-        # Any: the last `modules.Modules` and `reach.Reach` made from this; those modules import this one.
+        # Any: the last `modules.Modules`, graph and `reach.Reach` made from this; those modules import this one.
         self.modules: Any = None
+        self.graph: Any = None
         self.reach: Any = None
 
     def of(self, path: str, data: bytes, public: bool) -> FileIndex:
@@ -216,7 +219,6 @@ class _Indexer:
             [[name, unit.kind] for name, unit in units.items()],
             [[name, [list(one) for one in found]] for name, found in self.imports.items()],
             [list(one) for one in (*self.stars, *self.loads)],
-            repr(constants),
         )
         return FileIndex(
             units,
@@ -228,6 +230,7 @@ class _Indexer:
             tuple(declarations.values()),
             None,
             shape,
+            digest("constants/1", repr(constants)),
         )
 
     def note_imports(self, node: ast.stmt, facts: Facts) -> None:

