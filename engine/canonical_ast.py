@@ -28,7 +28,7 @@ def is_bare_constant(node: ast.AST) -> bool:
 def _write(node: ast.AST, out: list[str]) -> None:
     kind = type(node)
     if kind is ast.Name:
-        out.append(f"N{node.id};")  # pyright: ignore[reportAttributeAccessIssue]  `kind` says that it is a Name
+        out.append(f"N{node.id};")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  `kind` says so
         return
     if isinstance(node, ast.Constant):
         _constant(node.value, out)

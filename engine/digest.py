@@ -4,6 +4,9 @@ Fields are tagged with their type and prefixed with their length, so that `("a",
 and `True` all differ, and no value can imitate the border between two others.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# What a mapping or a sequence holds is looked at item by item.
+
 import struct
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b

@@ -46,7 +46,7 @@ class FanItems:
         cls, step: Step, now: Determinants, arriving: Mapping[str, Artifact], objects: ObjectStore
     ) -> "FanItems":
         """The product of the upstream lists, the last varying fastest. Raises StepError for what is not a list."""
-        lists = []
+        lists: list[Sequence[ItemRef]] = []
         for one in step.fans:
             try:
                 lists.append(items_of(arriving[one.argument], objects))

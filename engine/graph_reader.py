@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from .errors import Place, Problem, nearest
 from .graph import Fan, FileInput, Graph, Input, Param, Step, Upstream
 from .ids import Json, StepName
 from .literals import Lookup, Unknown, evaluate
-from .modules import Modules, modules_of
+from .modules import Modules, Node, modules_of
 from .options import read_options
 from .project import Project
 from .scopes import Ref
 from .source_index import Argument, Declaration, IndexCache
 from .topology import cycles, in_order
-
-_MAGIC: Final = ("..", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +46,9 @@ def read_graph(project: Project, code: Mapping[str, bytes], index: IndexCache) -
     """The steps of `code` (path → source). Never raises for what the files hold: `Graph.problems` has the mistakes."""
     modules, _ = modules_of(project, code, index)
     known: tuple[Modules, Graph] | None = index.graph
-    if known is None or not _same_declarations(modules, known[0]):
-        known = index.graph = modules, _build(project, modules)
-    return known[1]
+    graph = known[1] if known is not None and _same_declarations(modules, known[0]) else _build(project, modules)
+    index.graph = modules, graph
+    return graph
 
 
 def _same_declarations(modules: Modules, before: Modules) -> bool:
@@ -177,7 +174,7 @@ def _draft(one: _Found, modules: Modules) -> tuple[Step, list[Problem]]:
     return Step(StepName(declared.name), one.module, one.place, options=options), problems
 
 
-def named_nodes(modules: Modules, path: str, name: str):
+def named_nodes(modules: Modules, path: str, name: str) -> list[Node]:
     """What `name` in `deps` or `ignore` means: a name in the step's file, else a module or a name in one."""
     names = tuple(name.split("."))
     index = modules.files[path]

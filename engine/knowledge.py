@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from .ids import Digest, StepName
 from .snapshots.artifact import Artifact
@@ -51,8 +52,8 @@ class Recorded:
 
     def present(self, cached: Cached) -> bool:
         """Whether every object of the result is in the store; whether its bytes are right is for `verify`."""
-        names = cached.outputs.get("objects", []) if isinstance(cached.outputs, dict) else []
-        return isinstance(names, list) and all(os.path.exists(f"{self._objects}/{str(one)[:2]}/{one}") for one in names)
+        names: list[Any] = cached.outputs.get("objects", []) if isinstance(cached.outputs, dict) else []  # type: ignore[assignment]  # as `Recorder` wrote it
+        return all(os.path.exists(f"{self._objects}/{str(one)[:2]}/{one}") for one in names)
 
     def artifacts(self, identities: Iterable[Digest]) -> dict[Digest, Artifact]:
         return self.journal.artifacts(identities)

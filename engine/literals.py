@@ -5,6 +5,9 @@ into a small tree of plain tuples that can be kept with the file's index, `evalu
 Nothing is executed; what is not plainly a value is `Unknown`.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# The operators take anything; what they are given was checked.
+
 import ast
 import math
 import operator

@@ -193,7 +193,7 @@ class Modules:
         static = self.files[units[0].path].constants.get(units[0].name)
         return (
             None
-            if static is None or len(names) > 1 and not self._is_attribute_path(path, names)
+            if static is None or (len(names) > 1 and not self._is_attribute_path(path, names))
             else (units[0].path, static)
         )
 

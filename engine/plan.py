@@ -218,8 +218,8 @@ def env_digest(value: str | None) -> Digest | None:
 def outputs_of(cached: Cached) -> Mapping[str, str]:
     """Output names → artifact identities, from what the cache keeps for a whole step."""
     body = cached.outputs
-    found = body.get("outputs", {}) if isinstance(body, dict) else {}
-    return {str(name): str(identity) for name, identity in found.items()} if isinstance(found, dict) else {}
+    found: Any = body.get("outputs", {}) if isinstance(body, dict) else {}  # Any: JSON that `Recorder` wrote
+    return {str(name): str(identity) for name, identity in found.items()}
 
 
 def observed_holds(observed: Mapping[str, Any], facts: Facts) -> bool:

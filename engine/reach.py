@@ -10,7 +10,7 @@ over strongly connected components would give the same and need the set besides,
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -173,15 +173,11 @@ def _walk(
     )
 
 
-def _follow_contributions(node: Node, reach: Reach, loaded: set[str], follow: "_Follow") -> None:
+def _follow_contributions(node: Node, reach: Reach, loaded: set[str], follow: Callable[[Node, Node], None]) -> None:
     for key in (node, Node("module", node.path, "")):
         for other in reach.contributions.get(key, ()):
             if other.path in loaded:
                 follow(other, node)
-
-
-class _Follow:
-    def __call__(self, node: Node, source: Node) -> None: ...
 
 
 def _with_path(unit: Unit, via: tuple[str, ...]) -> Unit:

@@ -316,7 +316,7 @@ class _Walker:
         self.all(node.args)
         self.all(node.keywords)
         path = chain(node.func)
-        if path is None:
+        if not path:
             if isinstance(node.func, ast.Attribute) and (alone or node.func.attr in MUTATORS):
                 self.target(node.func.value)
             return

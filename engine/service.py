@@ -12,13 +12,15 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from . import wire
 from .errors import InstepError, Problem
 from .session import RunRequest, Session
 
-IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", 15 * 60))
+IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", "900"))
 NICE = 5
 
 
@@ -160,10 +162,10 @@ class _Talk:
         self._channel.close()
 
 
-def _hear(messages: object, cancel: threading.Event) -> None:
+def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event) -> None:
     """Set `cancel` when the other side says so or goes away."""
     with suppress(OSError, ValueError):
-        for message in messages:  # type: ignore[attr-defined]  # the generator that `wire.receive` returned
+        for message in messages:
             if message.get("op") == "cancel":
                 break
     cancel.set()
@@ -184,12 +186,11 @@ def main() -> int:
     with suppress(OSError):
         os.nice(NICE)
     os.umask(0o077)
-    service = None
     try:
         service = Service(root)
         if not service.session.take_lease():
             return 0
-        signal.signal(signal.SIGTERM, lambda *_: service.stop())
+        signal.signal(signal.SIGTERM, lambda _number, _frame: service.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         service.serve()
     except InstepError as error:

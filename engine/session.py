@@ -19,6 +19,7 @@ from . import environment
 from .digest import digest
 from .documents import Document, run_document, status_document
 from .errors import InstepError, ProjectError, UsageError
+from .first_party import module_table_of
 from .graph import Graph
 from .ids import Digest, Json, RunId, StepName
 from .knowledge import Recorded
@@ -26,7 +27,6 @@ from .plan import Facts, Plan, needs
 from .planner import Planner, Wishes
 from .recorder import Setting
 from .run import Notify, Run
-from .first_party import module_table_of
 from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
@@ -290,6 +290,7 @@ class Session:
             ended = time.time_ns() // 1000
             self.journal.append(RunEnded(setting.run_id, state if run else "failed", ended))
             self._background.submit(self._project)
+        assert run is not None, "what kept the run from being made was raised"
         return run_document(
             number=setting.number,
             run_id=setting.run_id,

@@ -123,7 +123,7 @@ class IndexCache:
                 schema, known = _Reader(file).load()
             if schema == _SCHEMA:
                 self._known = known
-        except Exception:  # noqa: BLE001  a damaged pickle raises anything; it is only a cache
+        except Exception:
             self._known = {}
 
     def save(self, path: Path) -> None:
@@ -380,11 +380,12 @@ def _root_form(
         for one in node.decorator_list
         if not declared.decorator or chain(one.func if isinstance(one, ast.Call) else one) != declared.decorator
     ]
-    fields = {name: getattr(node, name) for name in node._fields if hasattr(node, name)}
-    inner = {name: getattr(arguments, name) for name in arguments._fields}
-    fields["args"] = ast.arguments(**(inner | {"defaults": defaults, "kw_defaults": kw_defaults}))
+    fields: dict[str, Any] = {name: getattr(node, name) for name in node._fields if hasattr(node, name)}
+    inner: dict[str, Any] = {name: getattr(arguments, name) for name in arguments._fields}
+    inner |= {"defaults": defaults, "kw_defaults": kw_defaults}
+    fields |= {"args": ast.arguments(**inner), "decorator_list": decorators}
     return type(node)(
-        **(fields | {"decorator_list": decorators}),
+        **fields,
         lineno=node.lineno,
         col_offset=node.col_offset,
         end_lineno=node.end_lineno,

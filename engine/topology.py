@@ -38,7 +38,7 @@ def cycles(steps: Mapping[StepName, Step]) -> list[list[StepName]]:
         stack = [(start, iter(_needs(steps[start])))] if start not in done else []
         trail += [start] if stack else []
         while stack:
-            name, needed = stack[-1]
+            needed = stack[-1][1]
             following = next((one for one in needed if one in steps), None)
             if following is None:
                 stack.pop()

@@ -1,7 +1,7 @@
 """What is known of a stored value without reading it: the frozen values that formats make and everybody else passes on."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..digest import digest
 from ..ids import Digest, Json
@@ -49,7 +49,7 @@ class Artifact:
     def identity(self) -> Digest:
         return digest("artifact/1", self.content_hash, self.carrier)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
         return asdict(self) | {"columns": [asdict(column) for column in self.columns], "parts": list(self.parts)}
 
     @classmethod

@@ -4,6 +4,10 @@ JSON has no tuples, no NaN and no NumPy scalars, so these are tagged: `{"__inste
 types count: a subclass (an Enum, a namedtuple, an OrderedDict) is somebody's class and goes to pickle.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
+# A user's values are of any type.
+
 import json
 import math
 from typing import Any
@@ -39,11 +43,11 @@ def _pack(value: object, depth: int) -> object:
     if depth > 200:
         raise NotPlain("nested too deep")
     if isinstance(value, list) and kind is list:
-        return [_pack(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_pack(item, depth + 1) for item in value]
     if isinstance(value, tuple) and kind is tuple:
-        return {_TAG: "tuple", "items": [_pack(item, depth + 1) for item in value]}  # pyright: ignore[reportUnknownVariableType]
+        return {_TAG: "tuple", "items": [_pack(item, depth + 1) for item in value]}
     if isinstance(value, dict) and kind is dict:
-        return _pack_dict(value, depth)  # pyright: ignore[reportUnknownArgumentType]
+        return _pack_dict(value, depth)
     if (
         kind.__module__ == "numpy"
         and hasattr(value, "item")
@@ -85,22 +89,22 @@ def _check_text(text: str) -> None:
 
 def _unpack(value: Any) -> Any:  # Any: JSON in, the packed value out
     if isinstance(value, list):
-        return [_unpack(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_unpack(item) for item in value]
     if not isinstance(value, dict):
         return value
-    match value.get(_TAG):  # pyright: ignore[reportUnknownMemberType]
+    match value.get(_TAG):
         case None:
-            return {key: _unpack(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            return {key: _unpack(item) for key, item in value.items()}
         case "tuple":
-            return tuple(_unpack(item) for item in value["items"])  # pyright: ignore[reportUnknownVariableType]
+            return tuple(_unpack(item) for item in value["items"])
         case "float":
-            return float(value["value"])  # pyright: ignore[reportUnknownArgumentType]
+            return float(value["value"])
         case "numpy":
             import numpy as np
 
-            return np.dtype(value["dtype"]).type(_unpack(value["value"]))  # pyright: ignore[reportUnknownArgumentType]
+            return np.dtype(value["dtype"]).type(_unpack(value["value"]))
         case _:
-            return {key: _unpack(item) for key, item in value["items"].items()}  # pyright: ignore[reportUnknownVariableType]
+            return {key: _unpack(item) for key, item in value["items"].items()}
 
 
 def metrics(value: object) -> dict[str, float]:
@@ -108,9 +112,9 @@ def metrics(value: object) -> dict[str, float]:
     if not isinstance(value, dict) or not value:
         return {}
     found: dict[str, float] = {}
-    for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-        number = item.item() if hasattr(item, "item") and getattr(item, "ndim", 1) == 0 else item  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]
-        if type(key) is not str or isinstance(number, bool) or not isinstance(number, int | float):  # pyright: ignore[reportUnknownArgumentType]
+    for key, item in value.items():
+        number = item.item() if hasattr(item, "item") and getattr(item, "ndim", 1) == 0 else item
+        if type(key) is not str or isinstance(number, bool) or not isinstance(number, int | float):
             return {}
         found[key] = float(number)
     return found

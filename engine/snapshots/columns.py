@@ -1,5 +1,10 @@
 """What can be said of a table's columns cheaply, so that looking at a run reads no data."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false, reportMissingTypeStubs=false
+# pyarrow has no types.
+
 from typing import TYPE_CHECKING, Any, Final
 
 from ..ids import Json

@@ -5,6 +5,11 @@ dictionaries, nulls zeroed, −0.0 as 0.0, one NaN. Chunks, offsets, encodings, 
 column names, order and logical types do. Blocks are what tables are stored in, so one pass gives both.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false, reportMissingTypeStubs=false
+# pyarrow has no types.
+
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ No extension is ever loaded or looked for: they cannot be had offline, and none 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def in_memory(store: Path) -> "DuckDBPyConnection":
 
 
 @contextmanager
-def attached(db: "DuckDBPyConnection", store: Path, *, write: bool = False) -> Iterator[None]:
+def attached(db: "DuckDBPyConnection", store: Path, *, write: bool = False) -> Generator[None]:
     """The catalog as the database `catalog`; hold the gate around it. Every result must be fetched inside the block.
 
     Raises FileHeld, Damaged, or StoreError.

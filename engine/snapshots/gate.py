@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Held(Exception):
 
 
 @contextmanager
-def hold(store: Path, name: str = CATALOG, *, exclusive: bool, wait: float = 0.0) -> Iterator[None]:
+def hold(store: Path, name: str = CATALOG, *, exclusive: bool, wait: float = 0.0) -> Generator[None]:
     """Have the gate for the block. Raises Held if it cannot be had within `wait` seconds, StoreError if it cannot be
     opened."""
     path = store / name
@@ -47,7 +47,7 @@ def hold(store: Path, name: str = CATALOG, *, exclusive: bool, wait: float = 0.0
 
 
 @contextmanager
-def reading(store: Path, wait: float = 5.0) -> Iterator[None]:
+def reading(store: Path, wait: float = 5.0) -> Generator[None]:
     """The catalog's gate, shared. Raises StoreBusy after `wait` seconds; a projector has it for some 20 ms a batch."""
     with ExitStack() as stack:
         try:

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +128,7 @@ class Journal:
         self.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Generator[None]:
         """`BEGIN IMMEDIATE`, so that two writers wait for each other instead of failing half-way."""
         with _explained(self.path):
             self._db.execute("begin immediate")
@@ -349,7 +349,7 @@ def _plain(value: object) -> Json:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Generator[None]:
     """Turn what the file system and SQLite say into a StoreError with a mend."""
     try:
         yield

@@ -5,6 +5,11 @@ the hash seed. So the content hash is that of a second, pure-Python pickle that 
 stored is the ordinary pickle, with its sharing.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false, reportMissingTypeStubs=false
+# A user's values are of any type.
+
 import io
 import pickle
 import struct
@@ -16,7 +21,7 @@ from ..errors import MissingObject
 from ..ids import Digest
 from .artifact import Artifact
 from .format import OutputError, Stored, class_name, refused
-from .objects import ObjectStore, hash_bytes
+from .objects import ObjectStore
 from .preview import of_value
 
 _MAGIC: Final = b"instep-pickle/1\n"
@@ -145,7 +150,7 @@ _Canonical.dispatch[frozenset] = _Canonical.save_set
 
 def _length(value: object) -> int | None:
     try:
-        return len(value) if isinstance(value, list | tuple | dict | set) else None  # pyright: ignore[reportUnknownArgumentType]
+        return len(value) if isinstance(value, list | tuple | dict | set) else None
     except Exception:
         return None
 
@@ -176,9 +181,9 @@ def _culprit(value: object) -> tuple[str, object]:
 
 def _parts_of(value: object) -> list[tuple[str, object]]:
     if isinstance(value, dict):
-        return [(f"[{key!r}]", one) for key, one in list(value.items())[:1000]]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [(f"[{key!r}]", one) for key, one in list(value.items())[:1000]]
     if isinstance(value, list | tuple):
-        return [(f"[{at}]", one) for at, one in enumerate(value[:1000])]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [(f"[{at}]", one) for at, one in enumerate(value[:1000])]
     held: dict[str, object] = getattr(value, "__dict__", {}) if not isinstance(value, type) else {}
     return [(f".{name}", one) for name, one in held.items()]
 

@@ -1,5 +1,8 @@
 """Events and live records → rows of the catalog. Pure: a row depends on its event alone, never on what is there."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# Events and live records are read as JSON.
+
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -239,10 +242,10 @@ def artifact_rows(artifact: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
             ),
         )
     summary: Any = artifact["summary"]
-    metrics: Any = summary.get("metrics") if isinstance(summary, dict) else None  # pyright: ignore[reportUnknownMemberType]
+    metrics: Any = summary.get("metrics") if isinstance(summary, dict) else None
     if isinstance(metrics, dict):
-        for order, (name, value) in enumerate(metrics.items()):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            number = _number(value)  # pyright: ignore[reportUnknownArgumentType]
+        for order, (name, value) in enumerate(metrics.items()):
+            number = _number(value)
             if number is not None:
                 yield "artifact_metric", (content, order, name, number)
 
@@ -328,7 +331,7 @@ class LiveRows:
 
     def _attachment(self, record: Mapping[str, Any], index: int | None) -> Iterator[tuple[str, Row]]:
         artifact: Any = record.get("artifact")
-        content = artifact.get("content_hash") if isinstance(artifact, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        content = artifact.get("content_hash") if isinstance(artifact, dict) else None
         row = (self.run_id, self._id(index), record.get("n"), record.get("kind"), content, record["t"])
         yield "attachment", row
 
@@ -353,7 +356,7 @@ def _json(value: object) -> str | None:
 
 def _mapping(value: object) -> Json:
     if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # any mapping of JSON
+        return dict(value)  # any mapping of JSON
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

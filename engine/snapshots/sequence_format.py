@@ -4,6 +4,10 @@ The results of a fan-out are stored in blocks as its batches end; the list of al
 item that is short JSON lies in its reference.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
+# pyarrow has no types, and a user's lists hold anything.
+
 import json
 import struct
 from collections.abc import Sequence

@@ -5,6 +5,11 @@ table that gained some rows shares all but its last part with the one before. `<
 compression that may be deleted at any time.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false, reportMissingTypeStubs=false
+# pyarrow has no types.
+
 import base64
 import json
 from collections.abc import Sequence

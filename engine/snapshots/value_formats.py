@@ -1,5 +1,8 @@
 """Plain values as canonical JSON, NumPy arrays, bytes and figures."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# A user's values are of any type.
+
 import io
 import json
 from pathlib import Path

@@ -1,5 +1,8 @@
 """`run`, `watch`, `status`, `stop`: what talks to the engine."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The documents of docs/json.md are read as JSON.
+
 import argparse
 import os
 import sys
@@ -277,7 +280,7 @@ def _complained(message: Message) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """`instep status`: asks the engine if there is one, else reads the folder itself."""
     root = root_of(arguments)
-    document = _status_document(root, request_of(arguments, "status"))
+    document = status_document(root, request_of(arguments, "status"))
     if arguments.json:
         put_json(
             {
@@ -296,7 +299,7 @@ def _stable(step: Message) -> dict[str, Any]:
     return {key: step[key] for key in ("name", "state", "reasons", "blind_spots")}
 
 
-def _status_document(root: Path, request: dict[str, object]) -> Message:
+def status_document(root: Path, request: dict[str, object]) -> Message:
     from ...engine.errors import EngineError, InstepError
 
     try:

@@ -10,10 +10,10 @@ from textwrap import dedent
 import pytest
 
 from instep.engine.digest import digest
+from instep.engine.first_party import module_table_of
 from instep.engine.ids import Digest, LaunchId, StepName, new_id
 from instep.engine.project import Project
 from instep.engine.scheduler.assignment import Assignment, Failure, Item, Outcome
-from instep.engine.first_party import module_table_of
 from instep.engine.scheduler.bundle import write_bundle
 from instep.engine.scheduler.executor import Crashed, Executor, ExecutorEvent, Finished, Started
 from instep.engine.scheduler.live import Record, read_live

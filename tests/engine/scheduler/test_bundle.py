@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from instep.engine.errors import MissingObject
+from instep.engine.first_party import module_table_of
 from instep.engine.ids import Digest
 from instep.engine.project import Project
-from instep.engine.first_party import module_table_of
 from instep.engine.scheduler.bundle import read_bundle, write_bundle
 
 
