@@ -78,7 +78,7 @@ def ddl(database: str) -> str:
 
 
 _RUN_COLUMNS = (
-    "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) seconds"
+    "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) as seconds"
 )
 
 VIEWS: Mapping[str, str] = {
