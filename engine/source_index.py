@@ -18,7 +18,7 @@ from .ids import Digest
 from .literals import Static, lower
 from .scopes import Action, Facts, Import, Ref, chain, walk
 
-_SCHEMA: Final = "source-index/1"
+_SCHEMA: Final = "source-index/2"
 _KEPT: Final = 20_000
 
 UnitKind = Literal["function", "class", "constant", "module_init"]

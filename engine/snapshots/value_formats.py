@@ -43,7 +43,7 @@ class JsonFormat:
             self.name,
             "json",
             size,
-            len(value) if isinstance(value, list | tuple | dict) else None,
+            len(value) if isinstance(value, list | tuple) else None,
             None,
             summary_of_metrics(canonical_json.metrics(value)),
             plain(value) if isinstance(value, str) else of_value(value),
