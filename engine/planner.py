@@ -160,7 +160,7 @@ class Planner:
         broken = {one.place.path for one in graph.problems if one.place and one.what.startswith("syntax error")}
         kept = {path: self._good[path] for path in broken if path in self._good}
         if kept:
-            code |= kept
+            code = code | kept  # a new mapping: what was read from the other is remembered by it
             graph = replace(read_graph(self.project, code, self.index), problems=graph.problems)
         self._good |= {path: data for path, data in code.items() if path not in broken}
         self._code, self._graph = code, graph

@@ -31,6 +31,7 @@ from types import CodeType, FrameType, ModuleType
 from ..first_party import is_init, is_ours
 from ..ids import Digest
 from ..snapshots.objects import ObjectStore
+from ..snapshots.pickle_format import listen
 from .bundle import SOURCE, Bundle, with_parents
 from .observe import Observer, Seen
 
@@ -81,11 +82,13 @@ class Program:
         self.observer = observer
         hidden = _hide(self._tops())
         finder = _Finder(self)
+        listen(self._unpickled)
         sys.modules.update(self._loaded)
         sys.meta_path.insert(0, finder)
         try:
             yield
         finally:
+            listen(None)
             sys.meta_path.remove(finder)
             for name in self._served:
                 if module := sys.modules.pop(name, None):
@@ -140,6 +143,12 @@ class Program:
         path = self.bundle.modules.get(canonical)
         if path is not None and path not in self._expected and self.observer is not None:
             self.observer.module(canonical)
+
+    def _unpickled(self, module: str) -> None:
+        """A value that the step gets is of a class in `module`: what that class does counts for this step too."""
+        path = self.bundle.modules.get(module)
+        if path is not None and self.observer is not None:
+            self.observer.module(self.bundle.canonical[path])
 
     def compiled(self, path: str) -> _Compiled:
         """The code of a file, compiled at most once in a process. Raises SyntaxError."""

@@ -99,7 +99,24 @@ def parts(packed: bytes) -> tuple[bytes, list[bytearray]]:
 
 def unpack(packed: bytes) -> Any:  # Any: the value that was pickled
     data, buffers = parts(packed)
-    return pickle.loads(data, buffers=buffers)
+    return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+
+
+_listener: Callable[[str], None] | None = None
+"""Told the module of every class and function that is looked up; `None` outside a step."""
+
+
+def listen(listener: Callable[[str], None] | None) -> None:
+    """A step depends on the classes of the values it gets, whether its code names them or not: the worker listens."""
+    global _listener  # noqa: PLW0603  values are loaded in many places, by code that knows no step
+    _listener = listener
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:  # Any: what the base class says
+        if _listener is not None:
+            _listener(module)
+        return super().find_class(module, name)
 
 
 def content_hash(value: object, data: bytes, buffers: list[memoryview]) -> Digest:
