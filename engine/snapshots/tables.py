@@ -78,13 +78,13 @@ def ddl(database: str) -> str:
 
 
 _RUN_COLUMNS = (
-    "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) seconds"
+    "number, run_id, name, state, target, started_at, ended_at, date_part('epoch', ended_at - started_at) as seconds"
 )
 
 VIEWS: Mapping[str, str] = {
     "run": f"""select {_RUN_COLUMNS}, params, note, verdict, requested, replay_of, git_commit, dirty, diff, code_hash, env_hash,
         host, user_name, baseline_seq is not distinct from (select max(baseline_seq) from catalog.run where baseline_seq > 0)
-        and baseline_seq > 0 as baseline, seq from catalog.run""",
+        and baseline_seq > 0 as baseline, seq from catalog.run where number is not null""",
     "step_run": """select r.number as run, s.* from catalog.step_run s
         join (select run_id, number from catalog.run) r using (run_id)""",
     "run_metric": """

@@ -299,9 +299,8 @@ def _print_lines(lines: Iterable[Document]) -> None:
         moment = datetime.fromtimestamp(one["t"] / 1e6).strftime("%H:%M:%S.%f")[:-3]
         item = "" if one["item"] is None else f"[{one['item']}]"
         stream = f" {one['level'] or one['stream']}" if one["stream"] not in ("stdout", "") else ""
-        print(
-            f"{paint(f'{moment} {clean(one['step'])}{item}{stream}', 'dim', on=on)}  {clean(one['text'])}", flush=True
-        )
+        head = f"{moment} {clean(one['step'])}{item}{stream}"
+        print(f"{paint(head, 'dim', on=on)}  {clean(one['text'])}", flush=True)
 
 
 def _when(text: str | None) -> str:
