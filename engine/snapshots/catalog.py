@@ -1,28 +1,28 @@
-"""What was recorded, as the documents of `docs/json.md`: read from DuckDB, which any process may do at any time.
-
-Each question opens the catalog's file for as long as it takes, after copying what the journal has beyond it; while
-somebody else holds the file, what is in it is told as it is.
-"""
+"""What was recorded, as the documents of `docs/json.md`, which any process may ask for at any time."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, UsageError
-from ..ids import Digest
+from ..errors import Problem, StoreBusy, UsageError, nearest
+from ..ids import Digest, StepRunId
 from ..scheduler.live import read_live
 from .artifact import Artifact
-from .duck import FileHeld, attached, busy, in_memory, named, quoted
-from .gate import reading
-from .journal import Journal
-from .projector import project
-from .tables import VIEWS
+from .queries import Lag, Reader, condition, reader
+from .upkeep import Upkeep
 
 Document = dict[str, Any]  # Any: JSON as docs/json.md describes it
 _STEP = "s.item is null and s.run = ?"
+_RUNS = """from (select r.*, m.metrics from run r left join (select run, map(list(name), list(value)) as metrics
+    from (select run, name, any_value(value) as value from run_metric group by run, name) group by run) m
+    on m.run = r.number)"""
+_ITEMS = """select step, state, count(*) as n from (select step, state from step_run where run = ? and item is not null
+    qualify row_number() over (partition by step, item order by attempt desc) = 1) group by all order by all"""
+_OUTPUTS = f"""select distinct o.name, o.content_hash, a.kind, a.format, a.n_rows, a.bytes, s.step, s.seq
+    from step_run s join output o using (run_id, step_run_id) left join artifact a using (content_hash)
+    where {_STEP} and s.state in ('done', 'reused') order by s.seq, o.name"""
 
 
 class Catalog:
@@ -46,18 +46,34 @@ class Catalog:
             mend=f"Give a number or `latest`; the newest {'are' if numbers[1:] else 'is'} {newest}.",
         )
 
+    def latest(self) -> int:
+        """The newest run. Raises UsageError if there is none."""
+        return self.number("latest")
+
+    def lag(self) -> Lag:
+        """How far what is told is behind what was recorded, and why; as a rule it is not."""
+        with reader(self.store) as found:
+            return found.lag
+
     def runs(self, where: str = "", limit: int = 20) -> list[Document]:
-        """The history, newest first. `where` is an SQL condition over the view `run`. Raises UsageError for a bad one."""
+        """The history, newest first, at most `limit` runs (0: all).
+
+        `where` is an SQL condition over the view `run`; `score.rmse` in it is that metric's value, `model.rate` that
+        param's. Raises UsageError for a bad one.
+        """
         if not self._numbers():
             return []
-        condition = f"where {where}" if where else ""
-        query = f"from run {condition} order by number desc" + (f" limit {limit}" if limit else "")
-        with _Reader(self.store) as reader:
-            rows = reader.checked(query) if where else reader.rows(query)
-            wanted = [row["number"] for row in rows]
-            metrics = _grouped(reader.rows("from run_metric where list_contains(?, run)", [wanted]), "run")
+        most = f" limit {limit}" if limit > 0 else ""
+        with reader(self.store) as found:
+            if where:
+                names, rows = found.ask(f"{_RUNS} where (\n{_condition(found, where)}\n) order by number desc{most}")
+                chosen = [dict(zip(names, row, strict=True)) for row in rows]
+            else:
+                chosen = found.rows(f"from run order by number desc{most}")
+            wanted = [row["number"] for row in chosen]
+            metrics = _grouped(found.rows("from run_metric where list_contains(?, run) order by name", [wanted]), "run")
             steps = _grouped(
-                reader.rows("from step_run s where s.item is null and list_contains(?, s.run) order by seq", [wanted]),
+                found.rows("from step_run s where s.item is null and list_contains(?, s.run) order by seq", [wanted]),
                 "run",
             )
         return [
@@ -73,36 +89,29 @@ class Catalog:
                 "note": row["note"] or "",
                 "baseline": bool(row["baseline"]),
             }
-            for row in rows
+            for row in chosen
         ]
 
     def show(self, number: int) -> Document:
         """One run, whole."""
-        with _Reader(self.store) as reader:
-            row = reader.rows("from run where number = ?", [number])[0]
-            steps = _last_attempts(reader.rows(f"from step_run s where {_STEP} order by seq", [number]))
-            items = reader.rows(
-                "select step, state, count(*) as n from step_run s where s.item is not null and run = ? group by all",
-                [number],
-            )
-            metrics = reader.rows("from run_metric where run = ? order by name", [number])
-            outputs = reader.rows(
-                "select distinct o.name, o.content_hash, a.kind, a.format, a.n_rows, a.bytes, a.preview, s.step, s.seq"
-                " from step_run s join output o using (run_id, step_run_id) left join artifact a using (content_hash)"
-                f" where {_STEP} order by s.seq, o.name",
-                [number],
-            )
-            files = reader.rows(
+        with reader(self.store) as found:
+            row = _run_row(found, number)
+            steps = _last_attempts(found.rows(f"from step_run s where {_STEP} order by seq", [number]))
+            items = found.rows(_ITEMS, [number])
+            metrics = found.rows("from run_metric where run = ? order by name", [number])
+            outputs = found.rows(_OUTPUTS, [number])
+            files = found.rows(
                 "select distinct path, content_hash from input_file where run_id = ? order by path", [row["run_id"]]
             )
-            code = reader.rows("select path, file_hash from code where code_hash = ? order by path", [row["code_hash"]])
-            environment = reader.rows(
+            code = found.rows("select path, file_hash from code where code_hash = ? order by path", [row["code_hash"]])
+            environment = found.rows(
                 "select python, packages, hardware from environment where env_hash = ?", [row["env_hash"]]
             )
         counts: dict[str, dict[str, int]] = {}
         for one in items:
             counts.setdefault(one["step"], {})[one["state"]] = one["n"]
-        found = environment[0] if environment else {"python": None, "packages": None, "hardware": None}
+        around = environment[0] if environment else {"python": None, "packages": None, "hardware": None}
+        params: Document = _loads(row["params"]) or {}
         return {
             "run": row["number"],
             "id": row["run_id"],
@@ -112,16 +121,16 @@ class Catalog:
             "seconds": row["seconds"],
             "note": row["note"] or "",
             "metrics": {one["name"]: one["value"] for one in metrics},
-            "steps": [_step_document(one, counts.get(one["step"])) for one in steps],
+            "steps": _steps(steps, counts, list(params), row["state"]),
             "verdict": row["verdict"] or None,
             "snapshot": {
-                "params": _loads(row["params"]) or {},
+                "params": params,
                 "code": {one["path"]: one["file_hash"] for one in code},
                 "files": {one["path"]: one["content_hash"] for one in files},
                 "environment": {
-                    "python": found["python"],
-                    "packages": _loads(found["packages"]) or {},
-                    "hardware": _loads(found["hardware"]) or {},
+                    "python": around["python"],
+                    "packages": _loads(around["packages"]) or {},
+                    "hardware": _loads(around["hardware"]) or {},
                 },
                 "git_commit": row["git_commit"],
                 "dirty": row["dirty"],
@@ -136,6 +145,7 @@ class Catalog:
                     "format": one["format"],
                     "rows": one["n_rows"],
                     "bytes": one["bytes"],
+                    "step": one["step"],
                 }
                 for one in outputs
             ],
@@ -144,35 +154,36 @@ class Catalog:
     def show_step(self, number: int, step: str) -> Document:
         """One step of a run: its attempts, what came in and out, its files, its code, its failing items. Raises
         UsageError for a step that the run has not."""
-        with _Reader(self.store) as reader:
-            attempts = reader.rows(f"from step_run s where {_STEP} and s.step = ? order by seq", [number, step])
+        with reader(self.store) as found:
+            _run_row(found, number)
+            attempts = found.rows(f"from step_run s where {_STEP} and s.step = ? order by seq", [number, step])
             if not attempts:
-                known = reader.rows("select distinct step from step_run where run = ? order by step", [number])
+                known = found.rows("select distinct step from step_run where run = ? order by step", [number])
                 raise unknown_step(number, step, [one["step"] for one in known])
             last = attempts[-1]
             ids = [last["run_id"], last["step_run_id"]]
-            inputs = reader.rows("select name, content_hash from input where run_id = ? and step_run_id = ?", ids)
-            outputs = reader.rows(
-                "select o.name, a.* from output o join artifact a using (content_hash)"
+            inputs = found.rows("select name, content_hash from input where run_id = ? and step_run_id = ?", ids)
+            outputs = found.rows(
+                "select o.name as output, a.* from output o join artifact a using (content_hash)"
                 " where o.run_id = ? and o.step_run_id = ?",
                 ids,
             )
-            columns = reader.rows(
+            columns = found.rows(
                 "select content_hash, name, dtype, nulls, summary from artifact_column"
                 " where list_contains(?, content_hash) order by ord",
                 [[one["content_hash"] for one in outputs]],
             )
-            files = reader.rows(
+            files = found.rows(
                 "select path, argument, bytes, content_hash from input_file where run_id = ? and step_run_id = ?", ids
             )
-            code = reader.rows(
+            code = found.rows(
                 "select qualname, kind, path, first_line, source from definition where fingerprint = ?",
                 [last["fingerprint"]],
             )
-            metrics = reader.rows("from run_metric where run = ? and step = ? order by name", [number, step])
-            items = reader.rows(
-                "select item, attempt, state, seconds, error from step_run where run = ? and step = ? and item is not null"
-                " order by item, attempt",
+            metrics = found.rows("from run_metric where run = ? and step = ? order by name", [number, step])
+            items = found.rows(
+                "select item, attempt, state, seconds, error from step_run"
+                " where run = ? and step = ? and item is not null order by item, attempt",
                 [number, step],
             )
         by_output = _grouped(columns, "content_hash")
@@ -186,7 +197,7 @@ class Catalog:
             "inputs": {one["name"]: one["content_hash"] for one in inputs},
             "outputs": [
                 {
-                    "name": one["name"],
+                    "name": one["output"],
                     "content_hash": one["content_hash"],
                     "kind": one["kind"],
                     "format": one["format"],
@@ -211,124 +222,107 @@ class Catalog:
         }
 
     def logs(self, number: int, step: str = "") -> list[Document]:
-        """{"t" (µs), "step", "item", "stream", "level", "text"} for every line, in order of time."""
-        if self._state(number) == "running":
-            return [one for path in self._live(number) for one in _live_lines(path, step)]
-        with _Reader(self.store) as reader:
-            return reader.rows(
-                "select epoch_us(l.ts) as t, s.step, s.item, l.stream, l.level, l.text from log_line l"
-                " join step_run s using (run_id, step_run_id) where s.run = ? and (? = '' or s.step = ?)"
-                " order by l.ts, l.seq",
-                [number, step, step],
-            )
+        """{"t" (µs), "step", "item", "stream", "level", "text"} for every line, in order of time; of a run that goes on
+        what there is up to now."""
+        with reader(self.store) as found:
+            row = _run_row(found, number)
+            if row["state"] != "running" and not found.lag.behind:
+                return found.rows(
+                    "select epoch_us(l.ts) as t, s.step, s.item, l.stream, l.level, l.text from log_line l"
+                    " join step_run s using (run_id, step_run_id) where s.run = ? and (? = '' or s.step = ?)"
+                    " order by l.ts, l.seq",
+                    [number, step, step],
+                )
+        return self.follow(number, step, {})[0]
 
     def follow(self, number: int, step: str, offsets: dict[str, int]) -> tuple[list[Document], bool]:
-        """New lines of a run since `offsets` (changed in place), and whether it goes on."""
-        running = self._state(number) == "running"
+        """New lines of a run since `offsets` (changed in place), and whether more may come."""
+        with Upkeep(self.store / "journal.sqlite") as journal:
+            running = number in {one for _, one in journal.going_on()}
         lines: list[Document] = []
-        for path in self._live(number):
-            records, offsets[path.name] = read_live(str(path), offsets.get(path.name, 0))
-            lines += _lines_of(records, path.name, step)
+        for path in sorted((self.store / "runs" / str(number)).glob("*.jsonl")):
+            while True:
+                records, after = read_live(str(path), offsets.get(path.name, 0))
+                if after == offsets.get(path.name, 0):
+                    break
+                offsets[path.name] = after
+                lines += _lines_of(records, path.name, step)
         return sorted(lines, key=lambda one: one["t"]), running
 
     def artifact_of(self, number: int, output: str) -> Artifact:
         """The artifact of a run's output. Raises UsageError for one that it has not."""
-        with _Reader(self.store) as reader:
-            rows = reader.rows(
-                "select o.name, o.content_hash from step_run s join output o using (run_id, step_run_id)"
-                f" where {_STEP} order by s.seq",
+        with reader(self.store) as found:
+            _run_row(found, number)
+            rows = found.rows(
+                "select o.name, o.content_hash, s.step_key, coalesce(s.reused_from, s.step_run_id) as made_by"
+                f" from step_run s join output o using (run_id, step_run_id) where {_STEP} order by s.seq",
                 [number],
             )
-        found = {one["name"]: one["content_hash"] for one in rows}
-        if output not in found:
-            from ..errors import nearest
-
-            hint = nearest(output, found)
-            raise UsageError(f"run {number} has no output `{output}`", mend=hint[:1].upper() + hint[1:])
-        with Journal(self.store / "journal.sqlite") as journal:
-            artifact = journal.artifact_of(Digest(found[output]))
+        known = {one["name"]: one for one in rows}
+        if output not in known:
+            raise UsageError(f"run {number} has no output `{output}`", mend=_capital(nearest(output, known)))
+        artifact = self._artifact(known[output])
         if artifact is None:
             raise UsageError(f"nothing is known of the output `{output}` of run {number}", mend="Run `instep verify`.")
         return artifact
 
+    def _artifact(self, row: Document) -> Artifact | None:
+        """As the step returned it: a table's content does not tell of which library it was, its cache entry does."""
+        content, key = Digest(row["content_hash"]), row["step_key"]
+        with Upkeep(self.store / "journal.sqlite") as journal:
+            identities: list[Digest] = []
+            for one in journal.lookup([Digest(key)]).get(Digest(key), ()) if key else ():
+                if one.step_run_id == StepRunId(row["made_by"]) and isinstance(one.outputs, dict):
+                    outputs: Any = one.outputs.get("outputs", {})  # Any: JSON that `Recorder` wrote
+                    identities += [Digest(identity) for identity in outputs.values()]
+            stored = journal.artifacts(identities).values()
+            return next((one for one in stored if one.content_hash == content), None) or journal.artifact_of(content)
+
     def _numbers(self) -> list[int]:
         if not (self.store / "journal.sqlite").is_file():
             return []
-        with Journal(self.store / "journal.sqlite") as journal:
+        with Upkeep(self.store / "journal.sqlite") as journal:
             return [number for number, *_ in journal.runs()]
 
-    def _state(self, number: int) -> str:
-        with Journal(self.store / "journal.sqlite") as journal:
-            return next((state for one, _, state, *_ in journal.runs() if one == number), "")
 
-    def _live(self, number: int) -> list[Path]:
-        return sorted((self.store / "runs" / str(number)).glob("*.jsonl"))
-
-
-class _Reader:
-    """The catalog and its views, open for one block."""
-
-    def __init__(self, store: Path) -> None:
-        self._store = store
-        project(store)
-        self._db = in_memory(store)
-
-    def __enter__(self) -> "_Reader":
-        self._gate = reading(self._store)
-        self._gate.__enter__()
-        self._file = attached(self._db, self._store)
-        try:
-            self._file.__enter__()
-        except FileHeld as error:
-            self._gate.__exit__(None, None, None)
-            raise busy(self._store, error) from None
-        make_views(self._db)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._file.__exit__(None, None, None)
-        finally:
-            self._gate.__exit__(None, None, None)
-            self._db.close()
-
-    def rows(self, query: str, values: Sequence[object] = ()) -> list[Document]:
-        cursor = self._db.execute(query, list(values))
-        names = [one[0] for one in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def checked(self, query: str) -> list[Document]:
-        """A query with a condition that a person wrote. Raises UsageError."""
-        import duckdb
-
-        from .queries import lock_down, refuse, single_read
-
-        single_read(query)
-        lock_down(self._db, self._store)
-        try:
-            return self.rows(query)
-        except duckdb.Error as error:
-            raise refuse(error) from None
+def _run_row(found: Reader, number: int) -> Document:
+    rows = found.rows("from run where number = ?", [number])
+    if rows:
+        return rows[0]
+    if found.lag.behind:
+        who = f", held by process {found.lag.held_by}" if found.lag.held_by else ""
+        raise StoreBusy(
+            f"the catalog is {found.lag.behind} events behind{who}", mend=found.lag.why or "Try again in a moment."
+        )
+    raise UsageError(f"run {number} was cut off before anything of it was recorded")
 
 
-def make_views(db: Any) -> None:  # Any: a DuckDB connection, not imported here
-    """What users query, over the attached file."""
-    for name, body in VIEWS.items():
-        db.execute(f"create or replace temp view {named(name)} as {body}")
-
-
-def table_view(db: Any, store: Path, run: int, output: str, parts: Iterable[str]) -> None:  # Any: as above
-    """`run_42.features`, over the Parquet parts of the table."""
-    paths = ", ".join(quoted(str(store / "objects" / part[:2] / f"{part}.parquet")) for part in parts)
-    db.execute(f"create schema if not exists {named(f'run_{run}')}")
-    db.execute(f"create or replace view {named(f'run_{run}')}.{named(output)} as from read_parquet([{paths}])")
+def _condition(found: Reader, where: str) -> str:
+    metrics = [row["name"] for row in found.rows("select distinct name from run_metric")]
+    newest = found.rows("select params from run order by number desc limit 1")
+    return condition(where, metrics, _flat(_loads(newest[0]["params"])) if newest else {})
 
 
 def unknown_step(number: int, step: str, known: Sequence[str]) -> UsageError:
-    from ..errors import nearest
+    return UsageError(Problem(f"run {number} has no step `{step}`", mend=_capital(nearest(step, known))))
 
-    hint = nearest(step, known)
-    return UsageError(Problem(f"run {number} has no step `{step}`", mend=hint[:1].upper() + hint[1:]))
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _steps(
+    rows: Sequence[Document], counts: Mapping[str, dict[str, int]], order: Sequence[str], run_state: str
+) -> list[Document]:
+    """In the order of the graph. A fan-out that was cut off has items and no end of its own."""
+    found = {row["step"]: _step_document(row, counts.get(row["step"])) for row in rows}
+    state = "running" if run_state == "running" else "interrupted"
+    for step in counts.keys() - found.keys():
+        found[step] = _step_document(
+            {"step": step, "state": state, "seconds": None, "reasons": None, "error": None}, counts[step]
+        )
+    place = {step: index for index, step in enumerate(order)}
+    return sorted(found.values(), key=lambda one: place.get(one["name"], len(place)))
 
 
 def _step_document(row: Mapping[str, Any], items: dict[str, int] | None) -> Document:
@@ -338,8 +332,12 @@ def _step_document(row: Mapping[str, Any], items: dict[str, int] | None) -> Docu
         "state": row["state"],
         "seconds": row["seconds"],
         "reasons": _with_texts(_loads(row["reasons"]) or []),
-        "error": _loads(row["error"]),
+        "error": _error(_loads(row["error"])),
     }
+
+
+def _error(error: Document | None) -> Document | None:
+    return None if error is None else {"place": None, "frames": [], "arguments": {}} | error
 
 
 def _with_texts(reasons: Sequence[Mapping[str, Any]]) -> list[Document]:
@@ -370,11 +368,6 @@ def _grouped(rows: Iterable[Document], key: str) -> dict[Any, list[Document]]:
     return found
 
 
-def _live_lines(path: Path, step: str) -> list[Document]:
-    records, _ = read_live(str(path))
-    return _lines_of(records, path.name, step)
-
-
 def _lines_of(records: Iterable[Mapping[str, Any]], name: str, step: str) -> list[Document]:
     owner = name.rpartition("-")[0]
     if step and owner != step:
@@ -403,7 +396,3 @@ def _loads(text: Any) -> Any:  # Any: JSON text as DuckDB gives it, or None
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.replace(tzinfo=UTC).isoformat(timespec="milliseconds") if moment else None
-
-
-def artifact_document(artifact: Artifact) -> Document:
-    return asdict(artifact)

@@ -1,28 +1,37 @@
 """What nothing refers to any more, and freeing it.
 
-Computing is apart from doing: `plan` says what would go, `gc` does it. What a kept run, a pin, or the newest result of
-a step refers to never goes; nor does anything of the last minutes, which a run that is going on may be about to use.
+Computing is apart from doing: `plan` says what would go, `gc` does it. It looks at content hashes, not at file names: an
+object stays if anything that is kept speaks of its content in whatever format.
+
+What refers: runs that are kept (their code, inputs, outputs, attachments and git diffs), pins, and cache entries. A cache
+entry stays while a kept run used its key, or it is the newest result of its step.
 """
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ..ids import Digest, Json
+from ..errors import StoreBusy
+from ..ids import Digest, Json, RunId
+from .gate import OBJECTS, Held, hold
 from .objects import ObjectStore
-from .records import ItemsEnded, RunContext, RunStarted, StepEnded
+from .records import ItemsEnded, LiveClosed, Record, RunContext, RunNoted, RunStarted, StepEnded
 from .upkeep import CacheRow, Upkeep
 
 YOUNG: Final = 600
 """Seconds for which an object that nothing refers to may still be on its way into the journal."""
-_PARTS: Final = {"table": "parquet", "sequence": "block"}
+_PAGE: Final = 2_000
+_GOOD: Final = ("done", "reused")
+_ATTACHMENT: Final = b'"k":"attach"'
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """`objects` are file names with their bytes; `results` the cache entries that go with them."""
+    """`objects` are file names with their bytes; `results` the cache entries that go with them; `runs` the numbers of
+    those whose results are not kept for their own sake."""
 
     objects: tuple[tuple[str, int], ...] = ()
     results: tuple[CacheRow, ...] = ()
@@ -32,119 +41,177 @@ class Freed:
     def bytes(self) -> int:
         return sum(size for _, size in self.objects)
 
+    def to_json(self, *, dry_run: bool) -> dict[str, Json]:
+        return {
+            "dry_run": dry_run,
+            "objects": len(self.objects),
+            "bytes": self.bytes,
+            "results": len(self.results),
+            "runs": list(self.runs),
+        }
+
 
 @dataclass(slots=True)
-class _Referred:
-    """Names of object files."""
+class _Kept:
+    """Content hashes, and the step keys whose results stay."""
 
-    names: set[str] = field(default_factory=set[str])
+    contents: set[str] = field(default_factory=set[str])
+    keys: set[str] = field(default_factory=set[str])
 
-    def add(self, *names: str) -> None:
-        self.names.update(names)
+    def take(self, store: Path, record: Record) -> None:
+        """Everything that an event of a kept run speaks of."""
+        match record:
+            case RunContext(diff=diff) if diff is not None:
+                self.contents.add(diff)
+            case StepEnded():
+                self.contents.update(record.inputs.values(), record.outputs.values())
+                self.contents.update(str(file["content_hash"]) for file in record.files)
+                if record.step_key is not None:
+                    self.keys.add(record.step_key)
+            case ItemsEnded():
+                self.keys.update(str(row[3]) for row in record.rows)
+                self.contents.update(content for row in record.rows for content in _values(row[7]))
+            case LiveClosed():
+                self.contents.update(_attached(store / record.path))
+            case _:
+                pass
 
 
 def plan(store: Path, older_than: float | None = None, now: float | None = None) -> Freed:
-    """What `gc` would free. `older_than` is in seconds: results of runs that started longer ago go too."""
+    """What `gc` would free. `older_than` is in seconds: what only runs that started longer ago refer to goes too; without
+    it every run keeps what it has."""
     moment = time.time() if now is None else now
     with Upkeep(store / "journal.sqlite") as journal:
-        started = journal.run_started_at()
-        limit = None if older_than is None else (moment - older_than) * 1e6
-        old = {
-            run_id
-            for run_id, (_, state, started_us) in started.items()
-            if limit is not None and state != "running" and started_us < limit
-        }
-        names = _object_names(journal)
-        kept = _Referred()
-        step_runs_of_old: set[str] = set()
-        at = 0
-        while True:
-            page = journal.page(at, 5_000)
-            for _, event in page.events:
-                match event:
-                    case RunStarted():
-                        # Code is small, and what a run was is worth keeping: only outputs and inputs go.
-                        kept.add(f"{event.code_hash}.code", *(f"{one}.src" for one in event.code.values()))
-                    case RunContext(diff=diff) if diff is not None:
-                        kept.add(f"{diff}.diff")
-                    case StepEnded() if event.run_id in old:
-                        step_runs_of_old.add(event.step_run_id)
-                    case StepEnded():
-                        _keep_outputs(kept, names, (*event.outputs.values(), *event.inputs.values()))
-                        kept.add(*(f"{file['content_hash']}.file" for file in event.files))
-                    case ItemsEnded() if event.run_id in old:
-                        step_runs_of_old.add(event.step_run_id)
-                    case _:
-                        pass
-            if page.last == at:
-                break
-            at = page.last
-        newest = journal.basis_ids()
+        old = _old_runs(journal, older_than, moment)
+        kept = _kept(journal, store, old)
         dropped: list[CacheRow] = []
         for row in journal.cache_rows():
-            if row.step_run_id in step_runs_of_old and row.step_run_id not in newest:
-                dropped.append(row)
+            if row.step_key in kept.keys or not old:
+                kept.contents.update(name.partition(".")[0] for name in row.object_names())
             else:
-                kept.add(*row.object_names())
-        pinned = journal.pinned()
-        attached = _attached(names, old, started)
-    kept.add(*attached)
-    return Freed(
-        tuple(_free_objects(ObjectStore(store), kept.names, pinned, moment)),
-        tuple(dropped),
-        tuple(sorted(started[one][0] for one in old)),
-    )
+                dropped.append(row)
+        kept.contents |= journal.pinned()
+        _add_parts(
+            kept.contents, {one["content_hash"]: one["parts"] for one in journal.artifact_bodies() if one["parts"]}
+        )
+        numbers = sorted(journal.run_started_at()[one][0] for one in old)
+    return Freed(tuple(_unreferred(ObjectStore(store), kept.contents, moment)), tuple(dropped), tuple(numbers))
 
 
 def gc(store: Path, older_than: float | None = None, *, dry_run: bool = False) -> dict[str, Json]:
-    """Free it. The journal forgets first, so that being killed in between leaves objects that the next call frees."""
+    """Free it, and what is in the quarantine. Raises StoreBusy while a run is going on.
+
+    The journal forgets first: being killed in between leaves objects that nothing refers to, which the next call frees.
+    """
     if not (store / "journal.sqlite").is_file():
-        return {"dry_run": dry_run, "objects": 0, "bytes": 0, "results": 0}
-    freed = plan(store, older_than)
-    if not dry_run:
-        objects = ObjectStore(store)
-        pairs = [(Digest(name.partition(".")[0]), name.partition(".")[2]) for name, _ in freed.objects]
-        with Upkeep(store / "journal.sqlite") as journal:
-            journal.drop(cache=freed.results, objects=pairs)
-        for content, format in pairs:
-            objects.delete(content, format)
-        for path in (store / "objects" / "quarantine").glob("*"):
-            path.unlink(missing_ok=True)
-    return {"dry_run": dry_run, "objects": len(freed.objects), "bytes": freed.bytes, "results": len(freed.results)}
+        return Freed().to_json(dry_run=dry_run)
+    if dry_run:
+        return plan(store, older_than).to_json(dry_run=True)
+    try:
+        with hold(store, OBJECTS, exclusive=True):
+            _refuse_while_running(store)
+            freed = plan(store, older_than)
+            _free(store, freed)
+    except Held as error:
+        raise StoreBusy(f"the objects of {store} are {error}", mend="Try again when the run has ended.") from None
+    return freed.to_json(dry_run=False)
 
 
-def _object_names(journal: Upkeep) -> dict[Digest, list[str]]:
-    """Content hash → the files that hold it."""
-    found: dict[Digest, list[str]] = {}
-    for body in journal.artifact_bodies():
-        format = body["format"]
-        ending = _PARTS.get(format, format)
-        own = [] if body["inline"] is not None else [f"{body['content_hash']}.{format}"]
-        found[Digest(body["content_hash"])] = [*own, *(f"{part}.{ending}" for part in body["parts"])]
-    return found
+def _free(store: Path, freed: Freed) -> None:
+    objects = ObjectStore(store)
+    pairs = [(Digest(name.partition(".")[0]), name.partition(".")[2]) for name, _ in freed.objects]
+    with Upkeep(store / "journal.sqlite") as journal:
+        journal.drop(cache=freed.results, objects=pairs)
+    for content, format in pairs:
+        objects.delete(content, format)
+    for path in (store / "objects" / "quarantine").glob("*"):
+        path.unlink(missing_ok=True)
 
 
-def _keep_outputs(kept: _Referred, names: dict[Digest, list[str]], contents: Iterable[Digest]) -> None:
-    for content in contents:
-        kept.add(*names.get(content, ()))
+def _refuse_while_running(store: Path) -> None:
+    with Upkeep(store / "journal.sqlite") as journal:
+        going = journal.going_on()
+        if going:
+            raise StoreBusy(f"run {going[-1][1]} is going on", mend="Try again when it has ended.")
 
 
-def _attached(names: dict[Digest, list[str]], old: set[str], started: dict[str, tuple[int, str, int]]) -> Iterable[str]:
-    """Figures and texts that steps attached are outputs of no step: they stay as long as any run does."""
-    if old and len(old) == len(started):
-        return ()
-    return (name for files in names.values() for name in files if name.endswith((".png", ".json", ".bytes")))
+def _old_runs(journal: Upkeep, older_than: float | None, now: float) -> set[RunId]:
+    """The runs that keep nothing alive by themselves; one that is going on or is the baseline always does."""
+    if older_than is None:
+        return set()
+    limit = (now - older_than) * 1e6
+    started = journal.run_started_at()
+    old = {run for run, (_, state, started_us) in started.items() if state != "running" and started_us < limit}
+    marked: dict[RunId, bool] = {}
+    for _, record in _events(journal):
+        if isinstance(record, RunNoted) and record.baseline is not None:
+            marked.pop(record.run_id, None)
+            marked[record.run_id] = record.baseline
+    return old - {run for run, on in marked.items() if on}
 
 
-def _free_objects(objects: ObjectStore, kept: set[str], pinned: set[Digest], now: float) -> Iterable[tuple[str, int]]:
-    for content, format, path in objects.iter():
-        if path.name in kept or content in pinned:
+def _kept(journal: Upkeep, store: Path, old: set[RunId]) -> _Kept:
+    newest: dict[str, RunId] = {}
+    for _, record in _events(journal):
+        if isinstance(record, StepEnded) and record.item is None and record.state in _GOOD and record.step_key:
+            newest[record.step] = record.run_id
+    kept = _Kept(keys={key for _, key in journal.last_keys().values()})
+    for _, record in _events(journal):
+        if isinstance(record, RunStarted):
+            # Code is small, and what a run was is worth keeping: only data goes.
+            kept.contents.update((record.code_hash, *record.code.values()))
+        elif getattr(record, "run_id", None) not in old:
+            kept.take(store, record)
+        elif isinstance(record, StepEnded | ItemsEnded) and newest.get(record.step) == record.run_id:
+            kept.take(store, record)
+    return kept
+
+
+def _add_parts(contents: set[str], parts: Mapping[str, Iterable[str]]) -> None:
+    """What is made of parts needs them; a part may have parts itself."""
+    todo = [one for one in contents if one in parts]
+    while todo:
+        new = set(parts[todo.pop()]) - contents
+        contents |= new
+        todo += [one for one in new if one in parts]
+
+
+def _events(journal: Upkeep) -> Iterator[tuple[int, Record]]:
+    at = 0
+    while True:
+        page = journal.page(at, _PAGE)
+        yield from page.events
+        if page.last == at:
+            return
+        at = page.last
+
+
+def _attached(live: Path) -> Iterator[str]:
+    """The contents of the figures, texts and tables that a step attached: its live file alone names them."""
+    try:
+        with live.open("rb") as file:
+            for line in file:
+                if _ATTACHMENT in line:
+                    try:
+                        artifact = json.loads(line)["artifact"]
+                        yield from (str(artifact["content_hash"]), *map(str, artifact.get("parts", ())))
+                    except (ValueError, KeyError, TypeError, AttributeError):
+                        continue
+    except OSError:
+        return
+
+
+def _values(found: Json) -> list[str]:
+    return [str(one) for one in found.values()] if isinstance(found, Mapping) else []
+
+
+def _unreferred(objects: ObjectStore, kept: set[str], now: float) -> Iterable[tuple[str, int]]:
+    for content, _, path in objects.iter():
+        if content in kept:
             continue
-        if format == "arrow" and f"{content}.table" in kept:
-            continue  # the copy of a table that is kept; the table's own removal takes it along
         try:
-            stat = path.stat()
+            found = path.stat()
         except OSError:
             continue
-        if now - stat.st_mtime >= YOUNG:
-            yield path.name, stat.st_size
+        if now - found.st_mtime >= YOUNG:
+            yield path.name, found.st_size

@@ -1,6 +1,7 @@
 """The journal as those see it who look after the store: the projector, `verify` and `gc`."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ class Upkeep(Journal):
 
     def check(self) -> list[str]:
         """What SQLite finds wrong with its file; empty when it is sound."""
-        return [text for (text,) in self._rows("pragma quick_check") if text != "ok"]
+        return [text for (text,) in self._rows("pragma integrity_check(20)") if text != "ok"]
 
     def object_rows(self) -> list[ObjectRow]:
         return [
@@ -115,6 +116,22 @@ class Upkeep(Journal):
     def engine_lease(self) -> Lease | None:
         rows = self._rows("select name, pid, host, boot_id, expires_us from lease where name='engine'")
         return Lease(*rows[0]) if rows else None
+
+    def going_on(self) -> list[tuple[RunId, int]]:
+        """Unfinished runs whose process lives: all while an engine has its lease, else those whose writer is there."""
+        found = self.unfinished()
+        lease = self.engine_lease()
+        if lease is not None and lease.holds(time.time_ns() // 1000):
+            return found
+        return [one for one in found if self._writer_lives(one[0])]
+
+    def _writer_lives(self, run_id: RunId) -> bool:
+        """Whether the process that began a run is there: one without an engine (a test, a script) takes no lease."""
+        import psutil
+
+        rows = self._rows("select actor from event where run_id=? and kind='run_started'", (run_id,))
+        pid = rows[0][0].rpartition("@")[2] if rows else ""
+        return pid.isdigit() and psutil.pid_exists(int(pid))
 
     def drop(
         self,

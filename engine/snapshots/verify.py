@@ -1,107 +1,71 @@
-"""Is the store sound? And what is not, mended where that loses nothing."""
+"""Is the store sound? And what is not, mended where that loses nothing but the time to make it again.
 
+A damaged or lost object makes the results that need it stale. The catalog is made anew from the journal. The journal is
+the truth: what is wrong with it is told, not mended.
+"""
+
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
-from ..errors import StoreError
+from ..errors import InstepError, StoreError
 from ..files import hash_file
-from ..ids import Digest, Json
+from ..ids import Json
 from . import projector
-from .duck import Damaged
+from .duck import Damaged, FileHeld, attached, in_memory
+from .gate import reading
 from .objects import ObjectStore
+from .records import ItemsEnded, RunEnded, RunStarted, StepEnded, StepStarted, item_run_id
+from .tables import TABLES
 from .upkeep import CacheRow, ObjectRow, Upkeep
 
 _LEFT_OVER: Final = 600
 """Seconds after which a temporary file is nobody's any more."""
+_PAGE: Final = 2_000
+
+Kind = Literal["damaged", "missing", "left_over", "interrupted", "journal", "catalog"]
 
 
-def verify(store: Path) -> dict[str, Json]:
-    """Check everything; returns the document `verify` of docs/json.md. Raises StoreError where the journal itself
-    cannot be read."""
-    problems: list[Json] = []
-    if (store / "journal.sqlite").is_file():
-        with Upkeep(store / "journal.sqlite") as journal:
-            problems += [_problem("journal", text, mended=False) for text in journal.check()]
-            objects = ObjectStore(store)
-            damaged = _damaged(journal, objects)
-            problems += _mend_objects(journal, objects, damaged)
-        problems += _check_catalog(store)
-    problems += _left_over(store)
-    unmended = [one for one in problems if isinstance(one, dict) and not one["mended"]]
-    return {"sound": not unmended, "problems": problems}
+@dataclass(frozen=True, slots=True)
+class Found:
+    kind: Kind
+    subject: str
+    mended: bool
 
 
-def _problem(kind: str, subject: str, *, mended: bool) -> Json:
-    return {"kind": kind, "subject": subject, "mended": mended}
+@dataclass(frozen=True, slots=True)
+class Report:
+    problems: tuple[Found, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether the store is sound now: whatever was found is mended."""
+        return all(one.mended for one in self.problems)
+
+    def to_json(self) -> dict[str, Json]:
+        """The document `verify` of docs/json.md."""
+        return {"sound": self.sound, "problems": [asdict(one) for one in self.problems]}
 
 
-def _damaged(journal: Upkeep, objects: ObjectStore) -> list[tuple[ObjectRow, bool]]:
-    """(object, whether it is there) for every object that is not what it was."""
-
-    def check(row: ObjectRow) -> tuple[ObjectRow, bool] | None:
-        path = objects.path(row.content_hash, row.format)
-        try:
-            if path.stat().st_size == row.bytes and hash_file(path) == row.file_hash:
-                return None
-        except FileNotFoundError:
-            return row, False
-        except OSError:
-            return row, True
-        return row, True
-
-    with ThreadPoolExecutor(2) as threads:
-        return [found for found in threads.map(check, journal.object_rows()) if found is not None]
-
-
-def _mend_objects(journal: Upkeep, objects: ObjectStore, damaged: list[tuple[ObjectRow, bool]]) -> Iterator[Json]:
-    """Damaged objects go to the quarantine, and every result that needs one is forgotten: its step is stale again."""
-    there = {path.name for _, _, path in objects.iter()}
-    bad = {row.name for row, _ in damaged}
-    results = [row for row in journal.cache_rows() if _needs_any(row, bad, there)]
-    journal.drop(
-        cache=results,
-        objects=[(row.content_hash, row.format) for row, here in damaged if not here],
-        quarantined=[(row.content_hash, row.format) for row, here in damaged if here],
-    )
-    for row, here in damaged:
-        if here:
-            objects.quarantine(row.content_hash, row.format)
-            objects.delete(row.content_hash, "arrow")
-        yield _problem("damaged" if here else "missing", row.name, mended=True)
-    for row in results:
-        if not _needs_any(row, bad, None):
-            yield _problem("missing", f"an object of the result {row.step_key[:12]}…", mended=True)
-
-
-def _needs_any(row: CacheRow, bad: set[str], there: set[str] | None) -> bool:
-    names = row.object_names()
-    return any(name in bad or (there is not None and name not in there) for name in names)
-
-
-def _check_catalog(store: Path) -> Iterator[Json]:
+def verify(store: Path, *, mend: bool = True) -> Report:
+    """Check everything. Without `mend` nothing is changed, and what is found counts as unsound."""
+    if not (store / "journal.sqlite").is_file():
+        return Report(tuple(_left_over(store, mend=mend)))
     try:
-        projector.project(store, wait=2.0)
-    except Damaged as error:
-        projector.set_aside(store, f"damaged-{int(time.time())}")
-        projector.project(store, wait=2.0)
-        yield _problem("catalog", error.problems[0].what, mended=True)
+        with Upkeep(store / "journal.sqlite") as journal:
+            problems = [
+                *(Found("journal", text, False) for text in journal.check()),
+                *(Found("journal", f"event {seq} cannot be read", False) for seq in _unreadable(journal)),
+                *_interrupted(journal, mend=mend),
+                *_objects(journal, ObjectStore(store), mend=mend),
+            ]
     except StoreError as error:
-        yield _problem("catalog", error.problems[0].what, mended=False)
-
-
-def _left_over(store: Path) -> Iterator[Json]:
-    """What a process that was killed while writing left behind."""
-    now = time.time()
-    for path in (store / "objects").glob("*/.*.tmp"):
-        try:
-            if now - path.stat().st_mtime > _LEFT_OVER:
-                path.unlink()
-                yield _problem("left_over", path.name, mended=True)
-        except OSError:
-            continue
+        return Report((Found("journal", error.problems[0].what, False),))
+    return Report((*problems, *_catalog(store, mend=mend), *_left_over(store, mend=mend)))
 
 
 def quarantined(store: Path) -> list[str]:
@@ -109,8 +73,154 @@ def quarantined(store: Path) -> list[str]:
     return sorted(path.name for path in (store / "objects" / "quarantine").glob("*"))
 
 
-def content_of(name: str) -> Digest:
-    return Digest(name.partition(".")[0])
+def _unreadable(journal: Upkeep) -> Iterator[int]:
+    at = 0
+    while True:
+        page = journal.page(at, _PAGE)
+        yield from page.unread
+        if page.last == at:
+            return
+        at = page.last
 
 
-Report = dict[str, Any]  # Any: the document `verify`
+def _interrupted(journal: Upkeep, *, mend: bool) -> Iterator[Found]:
+    """Runs whose engine died without a word."""
+    now = time.time_ns() // 1000
+    going = journal.going_on()
+    for run_id, number in journal.unfinished():
+        if (run_id, number) in going:
+            continue
+        if mend:
+            journal.append(*journal.started_not_ended(run_id), RunEnded(run_id, "interrupted", now))
+        yield Found("interrupted", f"run {number}", mend)
+
+
+# Objects
+
+
+def _objects(journal: Upkeep, objects: ObjectStore, *, mend: bool) -> Iterator[Found]:
+    """Damaged objects go to the quarantine, and every result that needs one is forgotten: its step is stale again."""
+    wrong = _wrong(journal, objects)
+    bad = {row.name for row, _ in wrong}
+    there = {path.name for _, _, path in objects.iter()}
+    results = [row for row in journal.cache_rows() if any(one in bad or one not in there for one in row.object_names())]
+    if mend and (wrong or results):
+        _forget(journal, objects, wrong, results)
+    for row, here in wrong:
+        yield Found("damaged" if here else "missing", row.name, mend)
+    unheard = {one for row in results for one in row.object_names() if one not in there and one not in bad}
+    for name in sorted(unheard):
+        yield Found("missing", name, mend)
+
+
+def _wrong(journal: Upkeep, objects: ObjectStore) -> list[tuple[ObjectRow, bool]]:
+    """(object, whether it is there) for every object that is not what it was."""
+
+    def check(row: ObjectRow) -> tuple[ObjectRow, bool] | None:
+        path = objects.path(row.content_hash, row.format)
+        try:
+            same = path.stat().st_size == row.bytes and hash_file(path) == row.file_hash
+            return None if same else (row, True)
+        except FileNotFoundError:
+            return row, False
+        except OSError:  # a disk that cannot read it any more
+            return row, True
+
+    with ThreadPoolExecutor(os.cpu_count() or 2) as threads:
+        return [found for found in threads.map(check, journal.object_rows()) if found is not None]
+
+
+def _forget(
+    journal: Upkeep, objects: ObjectStore, wrong: list[tuple[ObjectRow, bool]], results: list[CacheRow]
+) -> None:
+    """The journal first: killed in between, the next check finds the object still there and still damaged."""
+    journal.drop(cache=results, objects=[(row.content_hash, row.format) for row, here in wrong if not here])
+    for row, here in wrong:
+        if here:
+            objects.quarantine(row.content_hash, row.format)
+        objects.delete(row.content_hash, "arrow")
+    journal.drop(quarantined=[(row.content_hash, row.format) for row, here in wrong if here])
+
+
+# The catalog
+
+
+def _catalog(store: Path, *, mend: bool) -> Iterator[Found]:
+    """The catalog can be read to its last block and holds what the journal says; else it is made anew."""
+    try:
+        done = projector.project(store, wait=2.0)
+        wrong = "" if done.behind else _difference(store)
+    except Damaged as error:
+        wrong = error.problems[0].what
+    except InstepError as error:  # of a newer version, or a store that cannot be written: nothing to make anew
+        yield Found("catalog", error.problems[0].what, False)
+        return
+    if not wrong:
+        return
+    if mend:
+        projector.set_aside(store, f"damaged-{time.time_ns() // 1_000_000}")
+        projector.project(store, wait=2.0)
+    yield Found("catalog", wrong, mend)
+
+
+def _difference(store: Path) -> str:
+    """How the catalog differs from the journal; empty where it does not."""
+    import duckdb
+
+    with Upkeep(store / "journal.sqlite") as journal:
+        runs, step_runs = _counts(journal)
+    with in_memory(store) as db, reading(store):
+        try:
+            with attached(db, store):
+                try:
+                    for name in TABLES:  # every block has a checksum, which reading it checks
+                        db.execute(f"select count(*), max(hash(t)) from catalog.{name} t").fetchall()
+                    count = "select count(distinct {}) from catalog.{} where {} is not null"
+                    found = [
+                        db.execute(count.format(key, table, held)).fetchall()[0][0]
+                        for table, key, held in (("run", "run_id", "number"), ("step_run", "step_run_id", "step"))
+                    ]
+                except duckdb.Error as error:
+                    return f"it cannot be read ({str(error).splitlines()[0][:200]})"
+        except FileHeld:
+            return ""  # who has it open is not wrong
+    if found != [runs, step_runs]:
+        return f"{found[0]} runs and {found[1]} step runs, and the journal has {runs} and {step_runs}"
+    return ""
+
+
+def _counts(journal: Upkeep) -> tuple[int, int]:
+    """How many runs and step runs the catalog must have."""
+    runs: set[str] = set()
+    steps: set[str] = set()
+    at = 0
+    while True:
+        page = journal.page(at, _PAGE)
+        for _, record in page.events:
+            match record:
+                case RunStarted():
+                    runs.add(record.run_id)
+                case StepStarted() | StepEnded():
+                    steps.add(record.step_run_id)
+                case ItemsEnded():
+                    steps |= {
+                        item_run_id(record.step_run_id, int(str(row[0])), int(str(row[1]))) for row in record.rows
+                    }
+                case _:
+                    pass
+        if page.last == at:
+            return len(runs), len(steps)
+        at = page.last
+
+
+def _left_over(store: Path, *, mend: bool) -> Iterator[Found]:
+    """What a process that was killed while writing left behind."""
+    now = time.time()
+    for path in (store / "objects").glob("*/.*.tmp"):
+        try:
+            if now - path.stat().st_mtime > _LEFT_OVER:
+                if mend:
+                    path.unlink()
+                yield Found("left_over", path.name, mend)
+        except OSError:
+            continue

@@ -17,7 +17,7 @@ def verify(arguments: argparse.Namespace) -> int:
     """Check that the store is sound; 1 if something could not be mended."""
     from ...engine.snapshots.verify import verify as check
 
-    document: dict[str, Any] = check(root_of(arguments) / STORE)
+    document: dict[str, Any] = check(root_of(arguments) / STORE).to_json()
     if arguments.json:
         put_json(document)
         return DONE if document["sound"] else FAILED
