@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from . import wire
@@ -51,10 +52,8 @@ class Answer:
 
     def say(self, message: dict[str, object]) -> None:
         """Send something while the answer comes, such as a cancel."""
-        try:
+        with suppress(OSError):  # it is gone; reading will say so
             wire.send(self._channel, message)
-        except OSError:
-            pass  # it is gone; reading will say so
 
     def close(self) -> None:
         self._channel.close()

@@ -16,7 +16,7 @@ from .ids import Digest
 
 SIZE = 16
 
-Field: TypeAlias = "None | bool | int | float | str | bytes | Sequence[Field] | Mapping[str, Field]"
+Field: TypeAlias = "bool | int | float | str | bytes | Sequence[Field] | Mapping[str, Field] | None"
 
 
 def digest(schema: str, *fields: Field) -> Digest:

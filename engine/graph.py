@@ -87,7 +87,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`steps` in topological order (ties by place); `problems` are all mistakes found, the steps they touch left out."""
+    """`steps` in topological order (ties by place); `problems` are all mistakes; the steps they touch are left out."""
 
     steps: Mapping[StepName, Step]
     problems: tuple[Problem, ...] = ()

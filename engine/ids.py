@@ -13,7 +13,7 @@ StepRunId = NewType("StepRunId", str)
 LaunchId = NewType("LaunchId", str)
 """One task given to an executor: one step, one attempt, one or many items."""
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What `json` reads and writes; the only shape in which values cross a process or a file."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -1,4 +1,4 @@
-"""What the journal knows, kept in memory between plans, so that deciding again costs no query for what did not change."""
+"""What the journal knows, kept in memory between plans: deciding again costs no query for what did not change."""
 
 import os
 from collections.abc import Iterable

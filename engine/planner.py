@@ -1,4 +1,4 @@
-"""Looks at the folder and says what is stale: the stages project → graph → fingerprint → plan, remembered between calls.
+"""Looks at the folder and says what is stale: project → graph → fingerprint → plan, remembered between calls.
 
 Used by the background engine, which keeps one for as long as it lives, and by a command that finds no engine.
 """
@@ -75,9 +75,10 @@ class Planner:
             if last is not None and not changed
             else fingerprint_steps(self.project, graph, self._code, self.index)
         )
-        if any(one.imports for one in fingerprints.values()):
-            if self._packages is None or self._packages.signature != packages_signature():
-                self._packages = read_packages(self._packages_file, self._packages)
+        known = self._packages
+        needed = any(one.imports for one in fingerprints.values())
+        if needed and (known is None or known.signature != packages_signature()):
+            self._packages = read_packages(self._packages_file, known)
         params, wrong = resolve(self.project, graph, wishes.overrides, wishes.variant)
         if wrong:
             kind = UsageError if any(one.what.startswith("--set") for one in wrong) else ProjectError

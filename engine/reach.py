@@ -1,7 +1,7 @@
 """What a step's code reaches → `Fingerprint`.
 
-From a step's function everything it refers to is followed, breadth first, so that `via` is a shortest path. With it count
-the init of every module that gets imported, and what other imported modules do to a name when they are imported
+From a step's function everything it refers to is followed, breadth first, so that `via` is a shortest path. With it
+count the init of every module that gets imported, and what other modules do to a name when they are imported
 (registries that a decorator fills, attributes that are patched from outside).
 
 The fingerprint is a digest of the set of (unit, digest of its own syntax) that was reached, with the import statements
@@ -268,7 +268,8 @@ def _spots(node: Node, form: Form, modules: Modules) -> Iterator[str]:
     for name, line in form.evals:
         if name and name in modules.files[node.path].units:
             continue
-        yield f"{Place(node.path, line)}: what `{name}` runs cannot be read from the source; all of {modules.module_of(node.path)} counts"
+        module = modules.module_of(node.path)
+        yield f"{Place(node.path, line)}: what `{name}` runs cannot be read from the source; all of {module} counts"
     for name, line in form.spots:
         if name == "import":
             yield f"{Place(node.path, line)}: a module is imported by a computed name; it counts once it was seen to be"

@@ -178,10 +178,8 @@ def _verdict(
             compared += 1
             if new.outputs.get(output) != content:
                 told = _difference(session, content, new.outputs.get(output))
-                return (
-                    f"replay of run {number}: first differs at {output}: {told}{_surroundings(session, original, facts)}",
-                    False,
-                )
+                since = _surroundings(session, original, facts)
+                return f"replay of run {number}: first differs at {output}: {told}{since}", False
     return f"replay of run {number}: identical, all {compared} outputs have the same content", True
 
 

@@ -296,9 +296,11 @@ class _Walker:
         self.scope = inner
 
     def constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, str) and 2 < len(node.value) <= 200 and "://" not in node.value:
-            if ("/" in node.value or "." in node.value) and _PATH.fullmatch(node.value):
-                self.facts.literals[node.value] = None
+        text = node.value
+        if not isinstance(text, str) or not 2 < len(text) <= 200 or "://" in text:
+            return
+        if ("/" in text or "." in text) and _PATH.fullmatch(text):
+            self.facts.literals[text] = None
 
     def f_string(self, node: ast.JoinedStr) -> None:
         self.all(value for value in node.values if not isinstance(value, ast.Constant))
@@ -321,11 +323,10 @@ class _Walker:
                 self.target(node.func.value)
             return
         at_import = self.scope.kind in ("module", "class")
-        strong = len(path) > 1 and (
-            path[-1] in MUTATORS or (alone and (at_import or _MUTATING.match(path[-1]) is not None))
-        )
+        last = path[-1]
+        strong = len(path) > 1 and (last in MUTATORS or (alone and (at_import or _MUTATING.match(last) is not None)))
         self.emit("strong" if strong else "call", path)
-        self.special(node, path[-1], len(path) == 1, at_import)
+        self.special(node, last, len(path) == 1, at_import)
 
     def special(self, node: ast.Call, name: str, plain: bool, at_import: bool) -> None:
         """Calls that look a name or a module up by a value: followed when the value is a constant."""

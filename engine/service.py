@@ -11,8 +11,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 

@@ -59,9 +59,9 @@ class Watcher(FileSystemEventHandler):
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Called by watchdog's thread for every event."""
-        if event.event_type not in _TELLING or (event.is_directory and not isinstance(event, DirCreatedEvent)):
-            if not (event.is_directory and event.event_type in ("moved", "deleted")):
-                return
+        told = event.event_type in _TELLING and (not event.is_directory or isinstance(event, DirCreatedEvent))
+        if not told and not (event.is_directory and event.event_type in ("moved", "deleted")):
+            return
         paths = {os.fsdecode(one) for one in (event.src_path, event.dest_path) if one}
         telling = {os.path.relpath(one, self.root) for one in paths if _counts(os.path.basename(one))}
         if telling:

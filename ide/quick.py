@@ -39,7 +39,7 @@ def try_quickly(words: list[str]) -> int | None:
 
 
 def _root(folder: str) -> str | None:
-    """The project at or above `folder` by its `instep.toml`; one in a `pyproject.toml` is not worth the reading here."""
+    """The project at or above `folder` by its `instep.toml`; to look into a `pyproject.toml` would cost too much."""
     while True:
         if os.path.isfile(os.path.join(folder, "instep.toml")):
             return os.path.realpath(folder)

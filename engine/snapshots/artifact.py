@@ -1,4 +1,4 @@
-"""What is known of a stored value without reading it: the frozen values that formats make and everybody else passes on."""
+"""What is known of a stored value without reading it: values that formats make and everybody else passes on."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

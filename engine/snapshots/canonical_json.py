@@ -1,7 +1,7 @@
 """Plain values ↔ canonical JSON text: one text for one value, and exactly that value back.
 
-JSON has no tuples, no NaN and no NumPy scalars, so these are tagged: `{"__instep__": "tuple", "items": […]}`. Only exact
-types count: a subclass (an Enum, a namedtuple, an OrderedDict) is somebody's class and goes to pickle.
+JSON has no tuples, no NaN and no NumPy scalars, so these are tagged: `{"__instep__": "tuple", "items": […]}`. Only
+exact types count: a subclass (an Enum, a namedtuple, an OrderedDict) is somebody's class and goes to pickle.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false

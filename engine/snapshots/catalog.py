@@ -1,5 +1,8 @@
 """What was recorded, as the documents of `docs/json.md`, which any process may ask for at any time."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# Rows are of any type.
+
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

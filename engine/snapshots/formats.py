@@ -65,7 +65,7 @@ def register(format: Format) -> None:
 
 
 def store(value: object, objects: ObjectStore) -> Stored:
-    """Store a value by what it is. Raises OutputError if it cannot be stored, StoreError if the store cannot take it."""
+    """Store a value by what it is. Raises OutputError if it cannot be stored, StoreError for a full or closed store."""
     kind = type(value)
     mend = _LAZY.get((kind.__module__, kind.__name__))
     if mend is not None or hasattr(kind, "__next__"):

@@ -101,7 +101,7 @@ class Journal:
         if version > SCHEMA:
             raise StoreError(
                 Problem(
-                    f"{self.path.parent} was written by a newer instep (store version {version}, this one knows {SCHEMA})",
+                    f"{self.path.parent} was written by a newer instep (store version {version}, known: {SCHEMA})",
                     mend="Upgrade instep, or move that folder away to start with an empty store.",
                 )
             )
@@ -242,7 +242,10 @@ class Journal:
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
-            sql = f"select step_key,candidate,step_run_id,outputs,observed from cache where step_key in ({marks}) order by last_used_us desc"
+            sql = (
+                "select step_key, candidate, step_run_id, outputs, observed from cache"
+                f" where step_key in ({marks}) order by last_used_us desc"
+            )
             for key, candidate, step_run_id, outputs, observed in self._rows(sql, part):
                 cached = Cached(key, candidate, step_run_id, json.loads(outputs), json.loads(observed))
                 found.setdefault(key, []).append(cached)
@@ -272,7 +275,8 @@ class Journal:
         wanted = list(steps)
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
-            sql = f"select step, step_run_id, state, step_key, body from basis where step in ({','.join('?' * len(part))})"
+            marks = ",".join("?" * len(part))
+            sql = f"select step, step_run_id, state, step_key, body from basis where step in ({marks})"
             for step, step_run_id, state, key, body in self._rows(sql, part):
                 found[StepName(step)] = Basis(step, step_run_id, state, key, json.loads(body))
         return found

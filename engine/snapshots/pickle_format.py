@@ -15,7 +15,7 @@ import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ..errors import MissingObject
 from ..ids import Digest
@@ -144,7 +144,7 @@ def _canonical(value: object) -> bytes | None:
 class _Canonical(pickle._Pickler):  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUntypedBaseClass]
     """Python's own pure-Python pickler; its `dispatch` table is the documented way to change how a type is saved."""
 
-    dispatch: dict[type, Callable[..., None]] = dict(pickle._Pickler.dispatch)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(pickle._Pickler.dispatch)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
 
     def memoize(self, obj: object) -> None:
         if not isinstance(obj, str | bytes | int | float | frozenset):

@@ -160,9 +160,9 @@ def _kept(journal: Upkeep, store: Path, old: set[RunId]) -> _Kept:
         if isinstance(record, RunStarted):
             # Code is small, and what a run was is worth keeping: only data goes.
             kept.contents.update((record.code_hash, *record.code.values()))
-        elif getattr(record, "run_id", None) not in old:
-            kept.take(store, record)
-        elif isinstance(record, StepEnded | ItemsEnded) and newest.get(record.step) == record.run_id:
+        elif getattr(record, "run_id", None) not in old or (
+            isinstance(record, StepEnded | ItemsEnded) and newest.get(record.step) == record.run_id
+        ):
             kept.take(store, record)
     return kept
 

@@ -177,7 +177,7 @@ def _same_frame(value: Any, table: "pa.Table") -> bool:  # Any: a pandas table
         return False
     for kind, (_, column) in zip(value.dtypes, value.items(), strict=True):
         # A column of objects holds anything; Arrow takes lists and dicts, and gives arrays back.
-        if kind == object and not all(one is None or isinstance(one, str) for one in column):
+        if str(kind) == "object" and not all(one is None or isinstance(one, str) for one in column):
             return False
     back = table.slice(0, 100).to_pandas()
     head = value.iloc[:100]

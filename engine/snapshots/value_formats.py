@@ -89,7 +89,7 @@ class ArrayFormat:
         array = np.ascontiguousarray(value) if value.ndim else value
         content = hash_array(array)
         stored = objects.put(content, self.name, lambda file: np.save(file, array, allow_pickle=False))
-        schema = {"dtype": str(array.dtype), "shape": list(array.shape)}
+        schema: Any = {"dtype": str(array.dtype), "shape": list(array.shape)}
         rows = array.shape[0] if array.ndim else None
         preview = f"{array.dtype} {array.shape}\n{of_array(array)}"
         return Stored(

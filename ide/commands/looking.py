@@ -96,9 +96,10 @@ def _print_run(document: Document) -> None:
     for one in document["steps"]:
         why = "; ".join(str(reason["text"]) for reason in one["reasons"][:2])
         items = " ".join(f"{count} {what}" for what, count in (one["item"] or {}).items())
+        told = " · ".join(part for part in (items, why) if part)
         print(
             f"{paint(MARKS.get(one['state'], '▶'), one['state'], on=on)} {pad(clean(one['name']), width)}"
-            f"  {one['state']:<11}  {seconds(one['seconds']):>7}  {clean(' · '.join(part for part in (items, why) if part))}".rstrip()
+            f"  {one['state']:<11}  {seconds(one['seconds']):>7}  {clean(told)}".rstrip()
         )
         if one["error"]:
             print(f"    {paint(clean(one['error']['title']), 'failed', on=on)}")
@@ -158,9 +159,8 @@ def _print_step(document: Document) -> None:
             print(f"  item {one['item']}: {clean(str((one['error'] or {}).get('title', '')))}")
     for one in document["outputs"]:
         rows = "" if one["rows"] is None else f", {one['rows']:,} rows"
-        print(
-            f"\n{paint(clean(one['name']), 'bold', on=on)}: {one['kind']}{rows}, {size(one['bytes'])}, {one['content_hash'][:12]}"
-        )
+        told = f"{one['kind']}{rows}, {size(one['bytes'])}, {one['content_hash'][:12]}"
+        print(f"\n{paint(clean(one['name']), 'bold', on=on)}: {told}")
         print("\n".join(f"  {line}" for line in clean(one["preview"]).splitlines()[:20]))
 
 
@@ -168,9 +168,8 @@ def _print_error(error: Document) -> None:
     on = colourful()
     print(f"  {paint(clean(error['title']), 'failed', on=on)}")
     for frame in error.get("frames") or ():
-        print(
-            f"    {clean(frame['path'])}:{frame['line']} in {clean(frame['function'])}: {clean(frame['source'].strip())}"
-        )
+        where = f"{frame['path']}:{frame['line']} in {frame['function']}"
+        print(f"    {clean(where)}: {clean(frame['source'].strip())}")
     for text in (error.get("message"), error.get("mend")):
         if text:
             print("\n".join(f"  {clean(line)}" for line in str(text).splitlines()))
@@ -222,7 +221,7 @@ def _causes(
     found: list[dict[str, Any]] = []
     for reason in steps[name]["reasons"]:
         found.append({**reason, "step": name, "depth": depth})
-        root = reason["via"][0] if reason["kind"] == "input" and reason["via"] else None
+        root: str = reason["via"][0] if reason["kind"] == "input" and reason["via"] else ""
         if root in steps and root not in seen and root != name:
             found += _causes(steps, root, depth + 1, seen | {name})
     return found
@@ -253,9 +252,8 @@ def _why_run(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
         return DONE
     print(f"run {run} {document['state']}: {len(ran)} of {plural(len(document['steps']), 'step')} ran")
     for one in ran:
-        print(
-            f"  {clean(one['name'])}: {clean('; '.join(str(reason['text']) for reason in one['reasons'])) or 'asked for'}"
-        )
+        reasons = "; ".join(str(reason["text"]) for reason in one["reasons"]) or "asked for"
+        print(f"  {clean(one['name'])}: {clean(reasons)}")
     if first is not None:
         print(f"\nfirst to fail: {clean(first['name'])}")
         _print_error(first["error"] or {"title": "no error was recorded"})

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +242,8 @@ def show_end(document: Message) -> None:
         if state in states
     )
     mark = {"done": "done", "failed": "failed"}.get(document["state"], "cancelled")
-    print(
-        f"\n{paint(MARKS[mark], mark, on=on)} run {document['run']} {document['state']} in {seconds(document['seconds'])}: {told}"
-    )
+    head = f"{paint(MARKS[mark], mark, on=on)} run {document['run']} {document['state']}"
+    print(f"\n{head} in {seconds(document['seconds'])}: {told}")
     if document.get("verdict"):
         print(clean(document["verdict"]))
 
@@ -350,8 +349,9 @@ def watch(arguments: argparse.Namespace) -> int:
     root = root_of(arguments)
     answer = client.ask(root, request_of(arguments, "watch"))
     follower = Follower()
+    messages: Iterator[Message] = iter(answer)
     try:
-        for message in answer:
+        for message in messages:
             match message["t"]:
                 case "error":
                     return _complained(message)

@@ -1,11 +1,11 @@
 """The case files: a claim, a tree, an edit, and what must run.
 
-    # the claim
-    --- before PATH        a file of the first tree
-    --- after PATH         a file as it is in the second tree (a new one, or a whole one)
-    --- edit PATH          `- ` lines are replaced by the `+ ` lines that follow
-    --- delete PATH
-    --- expect             `runs: a, b` · `why a: helper` · `blind a: words` · `items a: done 1, reused 2`
+# the claim
+--- before PATH        a file of the first tree
+--- after PATH         a file as it is in the second tree (a new one, or a whole one)
+--- edit PATH          `- ` lines are replaced by the `+ ` lines that follow
+--- delete PATH
+--- expect             `runs: a, b` · `why a: helper` · `blind a: words` · `items a: done 1, reused 2`
 """
 
 import re

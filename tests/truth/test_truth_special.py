@@ -199,7 +199,15 @@ def c(): return truth_used.__name__
 def test_an_output_that_is_gone_is_made_again(tmp_path: Path, lost: str) -> None:
     bench = Bench(
         tmp_path,
-        {"pipeline.py": "from instep import step\n@step\ndef a(): return b'x' * 9000\n@step\ndef b(a): return len(a)\n"},
+        {
+            "pipeline.py": """
+from instep import step
+@step
+def a(): return b'x' * 9000
+@step
+def b(a): return len(a)
+"""
+        },
     )
     before = bench.run()
     (path,) = (tmp_path / ".instep" / "objects").glob("*/*.bytes")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from instep.engine.snapshots.formats import load, load_item, store, store_items
 
 from instep.engine.digest import digest
 from instep.engine.scheduler.assignment import FileValue, Item
 from instep.engine.scheduler.results import WrongResult, named_outputs
+from instep.engine.snapshots.formats import load, load_item, store, store_items
 
 
 def stored(bench, value):
