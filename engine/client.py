@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import wire
 from .errors import EngineError
+from .project import load_project
 
 START_SECONDS = 30.0
 
@@ -61,6 +62,7 @@ class Answer:
 
 def _start(root: Path) -> socket.socket:
     """Start an engine that outlives us and connect to it. Two commands may do so at once: one engine stays."""
+    load_project(root)  # a mistake in the configuration is told here, not in the engine's log
     store = root / ".instep"
     log = store / "engine.log"
     try:

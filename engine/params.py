@@ -78,12 +78,13 @@ def _apply(
 
 def _unknown(graph: Graph, source: str, step: str, param: str) -> Problem:
     where = Place(source) if source.endswith(".toml") else None
+    lead = "" if where else f"{source}: "
     if step and step not in graph.steps:
-        return Problem(f"{source}: no step `{step}`", where, mend=_sentence(nearest(step, graph.steps)))
+        return Problem(f"{lead}no step `{step}`", where, mend=_sentence(nearest(step, graph.steps)))
     owners = [graph.steps[StepName(step)]] if step else graph.steps.values()
     known: Iterable[str] = {one.name for owner in owners for one in owner.params}
     subject = f"step `{step}` has" if step else "no step has"
-    what = f"{source}: {subject} no param `{param}`" if step else f"{source}: {subject} a param `{param}`"
+    what = f"{lead}{subject} no param `{param}`" if step else f"{lead}{subject} a param `{param}`"
     return Problem(what, where, mend=_sentence(nearest(param, known)))
 
 

@@ -5,14 +5,16 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ...engine import client
-from ...engine.errors import UsageError
+from ...engine.errors import EngineError, UsageError
 from ..text import MARKS, clean, colourful, fit, number, pad, paint, plural, screen_width, seconds
 from .context import DONE, FAILED, INTERRUPTED, MISTAKE, complain, put_json, root_of
 
@@ -75,23 +77,30 @@ def _detached(answer: client.Answer, *, as_json: bool) -> int:
     return MISTAKE
 
 
+def _messages(answer: client.Answer) -> Iterator[Message]:
+    yield from answer
+
+
 def _followed(answer: client.Answer, follower: "Follower") -> Message:
-    """Follow to the last message; Ctrl-C asks the engine to cancel, a second one stops waiting for it."""
-    asked = False
-    messages = iter(answer)
-    while True:
-        try:
-            message = next(messages)
-        except KeyboardInterrupt:
-            if asked:
-                raise
-            asked = True
-            follower.say("cancelling … (Ctrl-C again to stop waiting)")
-            answer.say({"op": "cancel"})
-            continue
-        if message["t"] in ("end", "error"):
-            return message
-        follower.take(message)
+    """Follow to the last message; Ctrl-C asks the engine to cancel, a second one stops waiting for it.
+
+    A handler instead of `except KeyboardInterrupt`: an exception would end the generators that read the socket.
+    """
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        follower.say("cancelling … (Ctrl-C again to stop waiting)")
+        answer.say({"op": "cancel"})
+
+    before = signal.signal(signal.SIGINT, cancel)
+    try:
+        for message in _messages(answer):
+            if message["t"] in ("end", "error"):
+                return message
+            follower.take(message)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raise EngineError("the engine stopped answering", mend="What had finished is kept; run the command again.")
 
 
 class Follower:
@@ -349,9 +358,8 @@ def watch(arguments: argparse.Namespace) -> int:
     root = root_of(arguments)
     answer = client.ask(root, request_of(arguments, "watch"))
     follower = Follower()
-    messages: Iterator[Message] = iter(answer)
     try:
-        for message in messages:
+        for message in _messages(answer):
             match message["t"]:
                 case "error":
                     return _complained(message)
