@@ -249,6 +249,18 @@ class Catalog:
                 lines += _lines_of(records, path.name, step)
         return sorted(lines, key=lambda one: one["t"]), running
 
+    def ran(self, step: str, limit: int) -> list[int]:
+        """The newest runs in which a step was run, not taken over from an earlier one."""
+        if not self._numbers():
+            return []
+        with reader(self.store) as found:
+            rows = found.rows(
+                "select distinct run from step_run s where s.step = ? and s.item is null"
+                " and s.state in ('done', 'failed') order by run desc limit ?",
+                [step, limit],
+            )
+        return [row["run"] for row in rows]
+
     def artifact_of(self, number: int, output: str) -> Artifact:
         """The artifact of a run's output. Raises UsageError for one that it has not."""
         with reader(self.store) as found:
@@ -337,7 +349,8 @@ def _step_document(row: Mapping[str, Any], items: dict[str, int] | None) -> Docu
 
 
 def _error(error: Document | None) -> Document | None:
-    return None if error is None else {"place": None, "frames": [], "arguments": {}} | error
+    rest: Document = {"place": None, "frames": [], "arguments": {}}
+    return None if error is None else rest | error
 
 
 def _with_texts(reasons: Sequence[Mapping[str, Any]]) -> list[Document]:
@@ -386,7 +399,7 @@ def _lines_of(records: Iterable[Mapping[str, Any]], name: str, step: str) -> lis
     ]
 
 
-def _flat(params: Any) -> dict[str, Any]:  # Any: JSON, {step: {param: value}}
+def _flat(params: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:  # Any: JSON
     return {f"{step}.{name}": value for step, found in (params or {}).items() for name, value in found.items()}
 
 

@@ -1,7 +1,8 @@
 """Who may open the catalog's file: `flock` on a file beside it, shared for readers and exclusive for the projector.
 
-DuckDB's own lock is a POSIX lock, which ends as soon as the process closes *any* descriptor of that file; hence a file of
-its own. `flock` belongs to the descriptor, so it also keeps two threads of one process apart, and ends with the process.
+DuckDB's own lock is a POSIX lock, which ends as soon as the process closes *any* descriptor of that file; hence a file
+of its own. `flock` belongs to the descriptor, so it also keeps two threads of one process apart, and ends with the
+process.
 """
 
 import errno
