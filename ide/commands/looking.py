@@ -4,9 +4,12 @@
 # The documents of docs/json.md are read as JSON.
 
 import argparse
-import time
+import math
+import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
+from decimal import Decimal
+from time import sleep
 from typing import Any
 
 from ...engine.errors import UsageError
@@ -30,17 +33,46 @@ def named_run(catalog: Catalog, text: str) -> tuple[int, str]:
     return catalog.number(run), rest
 
 
+def plain(value: Any) -> Any:  # Any: values of DuckDB in, JSON out
+    """What strict JSON can say: it has no NaN, no infinity, no dates and no decimals."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case Mapping():
+            return {str(key): plain(one) for key, one in value.items()}
+        case list() | tuple() | set():
+            return [plain(one) for one in value]
+        case Decimal():
+            return plain(float(value))
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _say_lag(catalog: Catalog) -> None:
+    """Old news is told as such."""
+    lag = catalog.lag
+    if lag.behind:
+        who = f", held by process {lag.held_by}" if lag.held_by else f": {clean(lag.why)}" if lag.why else ""
+        print(f"the catalog is {plural(lag.behind, 'event')} behind{who}", file=sys.stderr)
+
+
 def runs(arguments: argparse.Namespace) -> int:
     """The history, newest first."""
-    found = catalog_of(arguments).runs(arguments.where or "", arguments.limit)
+    catalog = catalog_of(arguments)
+    found = catalog.runs(arguments.where or "", arguments.limit)
+    _say_lag(catalog)
     if arguments.json:
-        put_json({"runs": found})
+        put_json(plain({"runs": found}))
         return DONE
     if not found:
         print("no runs yet: `instep run`" if not arguments.where else "no run is like that")
         return DONE
     names = list(dict.fromkeys(name for one in found for name in one["metrics"]))[:_METRICS]
-    head = ["run", "state", "started", "took", *names, "changed"]
+    head = ["run", "state", "started", "took", *map(clean, names), "changed"]
     rows = [
         [
             str(one["run"]) + ("*" if one["baseline"] else ""),
@@ -61,8 +93,9 @@ def show(arguments: argparse.Namespace) -> int:
     catalog = catalog_of(arguments)
     run, step = named_run(catalog, arguments.what)
     document = catalog.show_step(run, _owner(catalog, run, step)) if step else catalog.show(run)
+    _say_lag(catalog)
     if arguments.json:
-        put_json(document)
+        put_json(plain(document))
     elif step:
         _print_step(document)
     else:
@@ -297,7 +330,7 @@ def _follow(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
             if as_json:
                 put_json({"run": run, "lines": every})
             return DONE if catalog.show(run)["state"] == "done" else FAILED
-        time.sleep(_FOLLOW)
+        sleep(_FOLLOW)
 
 
 def _print_lines(lines: Iterable[Document]) -> None:

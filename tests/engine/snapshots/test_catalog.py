@@ -177,9 +177,9 @@ def test_it_tells_what_it_has_while_the_projector_cannot_run(root, catalog):
         journal.append(RunNoted(catalog.show(1)["id"], note="later"))
     with hold(root / ".instep", exclusive=False):  # a reader that takes its time
         assert catalog.show(1)["note"] == ""
-        assert catalog.lag().behind == 1
+        assert catalog.lag.behind == 1
     assert catalog.show(1)["note"] == "later"
-    assert catalog.lag().behind == 0
+    assert catalog.lag.behind == 0
 
 
 def test_a_run_that_is_not_in_the_catalog_yet_is_not_said_to_be_missing(tmp_path):
