@@ -34,7 +34,7 @@ class OpenProject:
             }
             for one in self._catalog.runs(where, limit)
         ]
-        return pl.DataFrame(rows, infer_schema_length=None)
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
     def run(self, number: int | str = "latest") -> RecordedRun:
         """One run. Raises UsageError for a number that is not there."""
@@ -47,7 +47,7 @@ class OpenProject:
         from .snapshots.queries import sql
 
         names, rows = sql(self.root / STORE, query)
-        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        return pl.DataFrame(rows, schema=_unique(names), orient="row", infer_schema_length=None, strict=False)
 
     def __repr__(self) -> str:
         return f"<instep project {self.root.name!r} in {self.root}>"
@@ -91,8 +91,25 @@ class RecordedRun:
 
         return load(self._catalog.artifact_of(self.number, output), ObjectStore(self._catalog.store))
 
+    def __contains__(self, output: object) -> bool:
+        return output in self.outputs
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.outputs
+
     def __repr__(self) -> str:
         return f"<run {self.number}, {self.state}: {', '.join(self.outputs)}>"
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Two columns of a query may have one name; those of a frame may not."""
+    found: dict[str, None] = {}
+    for name in names:
+        more, at = name, 1
+        while more in found:
+            more, at = f"{name}_{at}", at + 1
+        found[more] = None
+    return list(found)
 
 
 def open_project(path: str | Path = ".") -> OpenProject:

@@ -4,7 +4,8 @@
 # Rows are of any type.
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,14 @@ _OUTPUTS = f"""select distinct o.name, o.content_hash, a.kind, a.format, a.n_row
 
 
 class Catalog:
-    """The runs of one store. Raises StoreError where it cannot be read."""
+    """The runs of one store. Raises StoreError where it cannot be read.
+
+    `lag` says how far the last answer was behind what was recorded, and why; as a rule it was not.
+    """
 
     def __init__(self, store: Path) -> None:
         self.store = store
+        self.lag = Lag()
 
     def number(self, text: str) -> int:
         """A run by its number or `latest`. Raises UsageError for one that is not there."""
@@ -53,11 +58,6 @@ class Catalog:
         """The newest run. Raises UsageError if there is none."""
         return self.number("latest")
 
-    def lag(self) -> Lag:
-        """How far what is told is behind what was recorded, and why; as a rule it is not."""
-        with reader(self.store) as found:
-            return found.lag
-
     def runs(self, where: str = "", limit: int = 20) -> list[Document]:
         """The history, newest first, at most `limit` runs (0: all).
 
@@ -67,7 +67,7 @@ class Catalog:
         if not self._numbers():
             return []
         most = f" limit {limit}" if limit > 0 else ""
-        with reader(self.store) as found:
+        with self._read() as found:
             if where:
                 names, rows = found.ask(f"{_RUNS} where (\n{_condition(found, where)}\n) order by number desc{most}")
                 chosen = [dict(zip(names, row, strict=True)) for row in rows]
@@ -97,7 +97,7 @@ class Catalog:
 
     def show(self, number: int) -> Document:
         """One run, whole."""
-        with reader(self.store) as found:
+        with self._read() as found:
             row = _run_row(found, number)
             steps = _last_attempts(found.rows(f"from step_run s where {_STEP} order by seq", [number]))
             items = found.rows(_ITEMS, [number])
@@ -157,7 +157,7 @@ class Catalog:
     def show_step(self, number: int, step: str) -> Document:
         """One step of a run: its attempts, what came in and out, its files, its code, its failing items. Raises
         UsageError for a step that the run has not."""
-        with reader(self.store) as found:
+        with self._read() as found:
             _run_row(found, number)
             attempts = found.rows(f"from step_run s where {_STEP} and s.step = ? order by seq", [number, step])
             if not attempts:
@@ -227,7 +227,7 @@ class Catalog:
     def logs(self, number: int, step: str = "") -> list[Document]:
         """{"t" (µs), "step", "item", "stream", "level", "text"} for every line, in order of time; of a run that goes on
         what there is up to now."""
-        with reader(self.store) as found:
+        with self._read() as found:
             row = _run_row(found, number)
             if row["state"] != "running" and not found.lag.behind:
                 return found.rows(
@@ -252,9 +252,21 @@ class Catalog:
                 lines += _lines_of(records, path.name, step)
         return sorted(lines, key=lambda one: one["t"]), running
 
+    def ran(self, step: str, limit: int) -> list[int]:
+        """The newest runs in which a step was run, not taken over from an earlier one."""
+        if not self._numbers():
+            return []
+        with self._read() as found:
+            rows = found.rows(
+                "select distinct run from step_run s where s.step = ? and s.item is null"
+                " and s.state in ('done', 'failed') order by run desc limit ?",
+                [step, limit],
+            )
+        return [row["run"] for row in rows]
+
     def artifact_of(self, number: int, output: str) -> Artifact:
         """The artifact of a run's output. Raises UsageError for one that it has not."""
-        with reader(self.store) as found:
+        with self._read() as found:
             _run_row(found, number)
             rows = found.rows(
                 "select o.name, o.content_hash, s.step_key, coalesce(s.reused_from, s.step_run_id) as made_by"
@@ -280,6 +292,12 @@ class Catalog:
                     identities += [Digest(identity) for identity in outputs.values()]
             stored = journal.artifacts(identities).values()
             return next((one for one in stored if one.content_hash == content), None) or journal.artifact_of(content)
+
+    @contextmanager
+    def _read(self) -> Generator[Reader]:
+        with reader(self.store) as found:
+            self.lag = found.lag
+            yield found
 
     def _numbers(self) -> list[int]:
         if not (self.store / "journal.sqlite").is_file():
@@ -340,7 +358,8 @@ def _step_document(row: Mapping[str, Any], items: dict[str, int] | None) -> Docu
 
 
 def _error(error: Document | None) -> Document | None:
-    return None if error is None else {"place": None, "frames": [], "arguments": {}} | error
+    rest: Document = {"place": None, "frames": [], "arguments": {}}
+    return None if error is None else rest | error
 
 
 def _with_texts(reasons: Sequence[Mapping[str, Any]]) -> list[Document]:
@@ -389,7 +408,7 @@ def _lines_of(records: Iterable[Mapping[str, Any]], name: str, step: str) -> lis
     ]
 
 
-def _flat(params: Any) -> dict[str, Any]:  # Any: JSON, {step: {param: value}}
+def _flat(params: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:  # Any: JSON
     return {f"{step}.{name}": value for step, found in (params or {}).items() for name, value in found.items()}
 
 

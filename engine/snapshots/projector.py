@@ -4,8 +4,7 @@ Rows are made from a batch of events in an in-memory DuckDB, without holding any
 for as long as one transaction takes that copies them and moves the `applied` mark; if the mark is not where the batch
 begins, somebody else was quicker and the batch is made again. Killed at any moment, the transaction is there or not.
 
-Text goes into DuckDB as one JSON array a column: as quick as Arrow, without the 50 MB that importing it
-costs an engine.
+Text goes into DuckDB as one JSON array a column: as quick as Arrow, without the 50 MB that importing it costs.
 """
 
 import json
@@ -101,7 +100,7 @@ def _open(db: "DuckDBPyConnection", store: Path, journal: Upkeep) -> int:
         if version > VERSION:
             raise StoreError(
                 Problem(
-                    f"{store / FILE} was written by a newer instep (catalog version {version}, known: {VERSION})",
+                    f"{store / FILE} was written by a newer instep (version {version}, this one knows {VERSION})",
                     mend="Upgrade instep, or move that file away: it is made anew from the journal.",
                 )
             )

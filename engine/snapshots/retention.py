@@ -1,10 +1,10 @@
 """What nothing refers to any more, and freeing it.
 
-Computing is apart from doing: `plan` says what would go, `gc` does it. It looks at content hashes, not at file names: an
-object stays if anything that is kept speaks of its content in whatever format.
+Computing is apart from doing: `plan` says what would go, `gc` does it. It looks at content hashes, not at file names:
+an object stays if anything that is kept speaks of its content in whatever format.
 
-What refers: runs that are kept (their code, inputs, outputs, attachments and git diffs), pins, and cache entries. A cache
-entry stays while a kept run used its key, or it is the newest result of its step.
+What refers: runs that are kept (their code, inputs, outputs, attachments and git diffs), pins, and cache entries. A
+cache entry stays while a kept run used its key, or it is the newest result of its step.
 """
 
 import json
@@ -78,8 +78,8 @@ class _Kept:
 
 
 def plan(store: Path, older_than: float | None = None, now: float | None = None) -> Freed:
-    """What `gc` would free. `older_than` is in seconds: what only runs that started longer ago refer to goes too; without
-    it every run keeps what it has."""
+    """What `gc` would free. `older_than` is in seconds: what only runs that started longer ago refer to goes too;
+    without it every run keeps what it has."""
     moment = time.time() if now is None else now
     with Upkeep(store / "journal.sqlite") as journal:
         old = _old_runs(journal, older_than, moment)
@@ -91,9 +91,8 @@ def plan(store: Path, older_than: float | None = None, now: float | None = None)
             else:
                 dropped.append(row)
         kept.contents |= journal.pinned()
-        _add_parts(
-            kept.contents, {one["content_hash"]: one["parts"] for one in journal.artifact_bodies() if one["parts"]}
-        )
+        parts = {one["content_hash"]: one["parts"] for one in journal.artifact_bodies() if one["parts"]}
+        _add_parts(kept.contents, parts)
         numbers = sorted(journal.run_started_at()[one][0] for one in old)
     return Freed(tuple(_unreferred(ObjectStore(store), kept.contents, moment)), tuple(dropped), tuple(numbers))
 
@@ -160,11 +159,14 @@ def _kept(journal: Upkeep, store: Path, old: set[RunId]) -> _Kept:
         if isinstance(record, RunStarted):
             # Code is small, and what a run was is worth keeping: only data goes.
             kept.contents.update((record.code_hash, *record.code.values()))
-        elif getattr(record, "run_id", None) not in old or (
-            isinstance(record, StepEnded | ItemsEnded) and newest.get(record.step) == record.run_id
-        ):
+        elif getattr(record, "run_id", None) not in old or _is_newest(record, newest):
             kept.take(store, record)
     return kept
+
+
+def _is_newest(record: Record, newest: Mapping[str, RunId]) -> bool:
+    """Whether it is of the last good run of its step."""
+    return isinstance(record, StepEnded | ItemsEnded) and newest.get(record.step) == record.run_id
 
 
 def _add_parts(contents: set[str], parts: Mapping[str, Iterable[str]]) -> None:

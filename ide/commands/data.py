@@ -11,7 +11,7 @@ from ...engine.project import STORE
 from ...engine.snapshots.objects import ObjectStore
 from ..text import clean, plural, size, table
 from .context import DONE, put_json, root_of
-from .looking import catalog_of, named_run
+from .looking import catalog_of, named_run, plain
 
 _SHOWN = 200
 
@@ -46,11 +46,11 @@ def sql(arguments: argparse.Namespace) -> int:
     store = root_of(arguments) / STORE
     names, rows = ask(store, arguments.query, None if arguments.json else _SHOWN + 1)
     if arguments.json:
-        put_json({"columns": names, "rows": [[_plain(value) for value in row] for row in rows]})
+        put_json({"columns": names, "rows": plain(rows)})
         return DONE
     shown = [["" if value is None else _text(value) for value in row] for row in rows[:_SHOWN]]
     if names:
-        print(table(names, shown))
+        print(table([clean(name) for name in names], shown))
     more = f", the first {_SHOWN} shown; `--json` gives all" if len(rows) > _SHOWN else ""
     print(f"{plural(min(len(rows), _SHOWN), 'row')}{more}")
     return DONE
@@ -60,7 +60,3 @@ def _text(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
-
-
-def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -4,9 +4,12 @@
 # The documents of docs/json.md are read as JSON.
 
 import argparse
-import time
+import math
+import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
+from decimal import Decimal
+from time import sleep
 from typing import Any
 
 from ...engine.errors import UsageError
@@ -30,17 +33,46 @@ def named_run(catalog: Catalog, text: str) -> tuple[int, str]:
     return catalog.number(run), rest
 
 
+def plain(value: Any) -> Any:  # Any: values of DuckDB in, JSON out
+    """What strict JSON can say: it has no NaN, no infinity, no dates and no decimals."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case Mapping():
+            return {str(key): plain(one) for key, one in value.items()}
+        case list() | tuple() | set():
+            return [plain(one) for one in value]
+        case Decimal():
+            return plain(float(value))
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _say_lag(catalog: Catalog) -> None:
+    """Old news is told as such."""
+    lag = catalog.lag
+    if lag.behind:
+        who = f", held by process {lag.held_by}" if lag.held_by else f": {clean(lag.why)}" if lag.why else ""
+        print(f"the catalog is {plural(lag.behind, 'event')} behind{who}", file=sys.stderr)
+
+
 def runs(arguments: argparse.Namespace) -> int:
     """The history, newest first."""
-    found = catalog_of(arguments).runs(arguments.where or "", arguments.limit)
+    catalog = catalog_of(arguments)
+    found = catalog.runs(arguments.where or "", arguments.limit)
+    _say_lag(catalog)
     if arguments.json:
-        put_json({"runs": found})
+        put_json(plain({"runs": found}))
         return DONE
     if not found:
         print("no runs yet: `instep run`" if not arguments.where else "no run is like that")
         return DONE
     names = list(dict.fromkeys(name for one in found for name in one["metrics"]))[:_METRICS]
-    head = ["run", "state", "started", "took", *names, "changed"]
+    head = ["run", "state", "started", "took", *map(clean, names), "changed"]
     rows = [
         [
             str(one["run"]) + ("*" if one["baseline"] else ""),
@@ -61,8 +93,9 @@ def show(arguments: argparse.Namespace) -> int:
     catalog = catalog_of(arguments)
     run, step = named_run(catalog, arguments.what)
     document = catalog.show_step(run, _owner(catalog, run, step)) if step else catalog.show(run)
+    _say_lag(catalog)
     if arguments.json:
-        put_json(document)
+        put_json(plain(document))
     elif step:
         _print_step(document)
     else:
@@ -72,15 +105,10 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _owner(catalog: Catalog, run: int, name: str) -> str:
     """The step of this name, or the one whose output it is."""
-    steps = [one["name"] for one in catalog.show(run)["steps"]]
-    if name in steps:
+    document = catalog.show(run)
+    if any(one["name"] == name for one in document["steps"]):
         return name
-    rows = [one["name"] for one in catalog.show(run)["outputs"]]
-    if name in rows:
-        for step in steps:
-            if any(one["name"] == name for one in catalog.show_step(run, step)["outputs"]):
-                return step
-    return name
+    return next((one["step"] for one in document["outputs"] if one["name"] == name), name)
 
 
 def _print_run(document: Document) -> None:
@@ -96,11 +124,9 @@ def _print_run(document: Document) -> None:
     for one in document["steps"]:
         why = "; ".join(str(reason["text"]) for reason in one["reasons"][:2])
         items = " ".join(f"{count} {what}" for what, count in (one["item"] or {}).items())
-        told = " · ".join(part for part in (items, why) if part)
-        print(
-            f"{paint(MARKS.get(one['state'], '▶'), one['state'], on=on)} {pad(clean(one['name']), width)}"
-            f"  {one['state']:<11}  {seconds(one['seconds']):>7}  {clean(told)}".rstrip()
-        )
+        rest = clean(" · ".join(part for part in (items, why) if part))
+        line = f"{pad(clean(one['name']), width)}  {one['state']:<11}  {seconds(one['seconds']):>7}  {rest}"
+        print(f"{paint(MARKS.get(one['state'], '▶'), one['state'], on=on)} {line.rstrip()}")
         if one["error"]:
             print(f"    {paint(clean(one['error']['title']), 'failed', on=on)}")
     _print_values("metrics", document["metrics"])
@@ -159,8 +185,8 @@ def _print_step(document: Document) -> None:
             print(f"  item {one['item']}: {clean(str((one['error'] or {}).get('title', '')))}")
     for one in document["outputs"]:
         rows = "" if one["rows"] is None else f", {one['rows']:,} rows"
-        told = f"{one['kind']}{rows}, {size(one['bytes'])}, {one['content_hash'][:12]}"
-        print(f"\n{paint(clean(one['name']), 'bold', on=on)}: {told}")
+        about = f"{one['kind']}{rows}, {size(one['bytes'])}, {one['content_hash'][:12]}"
+        print(f"\n{paint(clean(one['name']), 'bold', on=on)}: {about}")
         print("\n".join(f"  {line}" for line in clean(one["preview"]).splitlines()[:20]))
 
 
@@ -168,8 +194,8 @@ def _print_error(error: Document) -> None:
     on = colourful()
     print(f"  {paint(clean(error['title']), 'failed', on=on)}")
     for frame in error.get("frames") or ():
-        where = f"{frame['path']}:{frame['line']} in {frame['function']}"
-        print(f"    {clean(where)}: {clean(frame['source'].strip())}")
+        source = clean(frame["source"].strip())
+        print(f"    {clean(frame['path'])}:{frame['line']} in {clean(frame['function'])}: {source}")
     for text in (error.get("message"), error.get("mend")):
         if text:
             print("\n".join(f"  {clean(line)}" for line in str(text).splitlines()))
@@ -211,7 +237,16 @@ def _why_now(arguments: argparse.Namespace, catalog: Catalog) -> int:
             print(f"{indent}  through {clean(' → '.join(cause['via']))}")
     if not causes:
         print("  nothing that determines it has changed since it last ran")
+        _print_last(catalog, arguments.what)
     return DONE
+
+
+def _print_last(catalog: Catalog, step: str) -> None:
+    """Why a step that is fresh ran when it last did."""
+    for run in catalog.ran(step, 1):
+        document = catalog.show_step(run, step)
+        told = "; ".join(str(one["text"]) for one in document["reasons"]) or "asked for"
+        print(f"  it last ran in run {run} ({document['state']}): {clean(told)}")
 
 
 def _causes(
@@ -221,7 +256,7 @@ def _causes(
     found: list[dict[str, Any]] = []
     for reason in steps[name]["reasons"]:
         found.append({**reason, "step": name, "depth": depth})
-        root: str = reason["via"][0] if reason["kind"] == "input" and reason["via"] else ""
+        root = str(reason["via"][0]) if reason["kind"] == "input" and reason["via"] else ""
         if root in steps and root not in seen and root != name:
             found += _causes(steps, root, depth + 1, seen | {name})
     return found
@@ -252,8 +287,10 @@ def _why_run(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
         return DONE
     print(f"run {run} {document['state']}: {len(ran)} of {plural(len(document['steps']), 'step')} ran")
     for one in ran:
-        reasons = "; ".join(str(reason["text"]) for reason in one["reasons"]) or "asked for"
-        print(f"  {clean(one['name'])}: {clean(reasons)}")
+        # A step that ran because of another is explained by that one.
+        roots = [str(reason["text"]) for reason in one["reasons"] if reason["kind"] != "input"]
+        told = roots or [str(reason["text"]) for reason in one["reasons"]] or ["asked for"]
+        print(f"  {clean(one['name'])}: {clean('; '.join(told))}")
     if first is not None:
         print(f"\nfirst to fail: {clean(first['name'])}")
         _print_error(first["error"] or {"title": "no error was recorded"})
@@ -272,7 +309,7 @@ def log(arguments: argparse.Namespace) -> int:
 
         raise unknown_step(run, step, known)
     if arguments.follow:
-        return _follow(catalog, run, step)
+        return _follow(catalog, run, step, as_json=arguments.json)
     lines = catalog.logs(run, step)
     if arguments.json:
         put_json({"run": run, "lines": lines})
@@ -281,14 +318,19 @@ def log(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _follow(catalog: Catalog, run: int, step: str) -> int:
+def _follow(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
+    """Until the run has ended; a program gets all lines then, as one object."""
     offsets: dict[str, int] = {}
+    every: list[Document] = []
     while True:
         lines, running = catalog.follow(run, step, offsets)
-        _print_lines(lines)
+        every += lines if as_json else ()
+        _print_lines(() if as_json else lines)
         if not running:
+            if as_json:
+                put_json({"run": run, "lines": every})
             return DONE if catalog.show(run)["state"] == "done" else FAILED
-        time.sleep(_FOLLOW)
+        sleep(_FOLLOW)
 
 
 def _print_lines(lines: Iterable[Document]) -> None:

@@ -44,9 +44,8 @@ def gc(arguments: argparse.Namespace) -> int:
         put_json(document)
         return DONE
     verb = "would free" if arguments.dry_run else "freed"
-    print(
-        f"{verb} {plural(document['objects'], 'object')}, {size(document['bytes'])}, and {plural(document['results'], 'result')}"
-    )
+    results = plural(document["results"], "result")
+    print(f"{verb} {plural(document['objects'], 'object')}, {size(document['bytes'])}, and {results}")
     return DONE
 
 

@@ -1,0 +1,146 @@
+"""What is wrong with a store is found, what can be mended is, and what needed it is stale."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instep.engine.ids import RunId
+from instep.engine.planner import Wishes
+from instep.engine.scheduler.inline_executor import InlineExecutor
+from instep.engine.session import RunRequest, Session
+from instep.engine.snapshots.catalog import Catalog
+from instep.engine.snapshots.duck import FILE, attached, in_memory
+from instep.engine.snapshots.records import RunStarted
+from instep.engine.snapshots.upkeep import Upkeep
+from instep.engine.snapshots.verify import quarantined, verify
+
+PIPELINE = """
+import polars as pl
+from instep import Each, File, log, step
+
+@step
+def table(csv=File("data.csv"), *, rows: int = 3):
+    print("reading \\x1b[31m")
+    return pl.read_csv(csv).head(rows)
+
+@step
+def numbers(table):
+    return table["a"].to_list()
+
+@step
+def square(number=Each("numbers")):
+    return number * number
+
+@step
+def score(square, *, weight: float = 1.0):
+    for epoch in range(3):
+        log(loss=1 / (epoch + 1))
+    return {"sum": sum(square) * weight, "count": len(square)}
+"""
+
+
+def run(root: Path, **wishes: object) -> dict[str, Any]:
+    """One run of the project in this process; the catalog is brought up to date as it ends."""
+    session = Session(root, lambda _, emit: InlineExecutor(emit))
+    try:
+        overrides = {name.replace("__", "."): value for name, value in wishes.items()}
+        return session.run(RunRequest(wishes=Wishes(overrides)), lambda _: None, threading.Event())
+    finally:
+        session.close()
+
+
+def project_in(root: Path) -> Path:
+    (root / "instep.toml").write_text('[project]\nname = "p"\n')
+    (root / "pipeline.py").write_text(PIPELINE)
+    (root / "data.csv").write_text("a,b\n1,x\n2,y\n3,z\n4,w\n")
+    return root
+
+
+@pytest.fixture
+def root(tmp_path):
+    run(project_in(tmp_path))
+    return tmp_path
+
+
+def found(root: Path) -> list[tuple[str, bool]]:
+    return sorted((one.kind, one.mended) for one in verify(root / ".instep").problems)
+
+
+def test_a_store_that_was_only_used_is_sound(root):
+    run(root, score__weight=3.0)
+    report = verify(root / ".instep")
+    assert report.to_json() == {"sound": True, "problems": []}
+
+
+def test_no_store_is_sound(tmp_path):
+    assert verify(tmp_path).sound
+
+
+@pytest.mark.parametrize("pattern", ["*.parquet", "*.table"])
+def test_flipped_bytes_are_quarantined_and_the_step_is_stale(root, pattern):
+    (path,) = (root / ".instep/objects").glob(f"*/{pattern}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    report = verify(root / ".instep", mend=False)
+    assert [(one.kind, one.subject, one.mended) for one in report.problems] == [("damaged", path.name, False)]
+    assert not report.sound and path.exists()
+    assert found(root) == [("damaged", True)]
+    assert quarantined(root / ".instep") == [path.name]
+    states = {one["name"]: one["state"] for one in run(root)["steps"]}
+    assert states == {"table": "done", "numbers": "reused", "square": "reused", "score": "reused"}
+    assert verify(root / ".instep").problems == () and path.exists()
+
+
+def test_a_lost_object_makes_its_step_stale(root):
+    (path,) = (root / ".instep/objects").glob("*/*.parquet")
+    path.unlink()
+    assert found(root) == [("missing", True)]
+    assert next(one["state"] for one in run(root)["steps"] if one["name"] == "table") == "done"
+    assert found(root) == []
+
+
+def test_old_temporary_files_go_and_young_ones_stay(root):
+    folder = next((root / ".instep/objects").glob("??"))
+    old, young = folder / ".a.json.1.ff.tmp", folder / ".b.json.1.ff.tmp"
+    old.write_bytes(b"x")
+    young.write_bytes(b"x")
+    os.utime(old, (time.time() - 3600,) * 2)
+    assert found(root) == [("left_over", True)]
+    assert young.exists() and not old.exists()
+
+
+@pytest.mark.parametrize("how", ["overwritten", "cut", "emptied"])
+def test_a_damaged_catalog_is_made_anew(root, how):
+    path = root / ".instep" / FILE
+    before = Catalog(root / ".instep").show(1)
+    if how == "emptied":
+        with in_memory(root / ".instep") as db, attached(db, root / ".instep", write=True):
+            db.execute("delete from catalog.run")
+    else:
+        path.write_bytes(b"no database" * 1000 if how == "overwritten" else path.read_bytes()[:5000])
+    assert found(root) == [("catalog", True)]
+    assert Catalog(root / ".instep").show(1) == before
+    assert found(root) == []
+
+
+def test_a_run_whose_process_died_is_ended(root):
+    with Upkeep(root / ".instep/journal.sqlite", actor="me@999999999") as journal:
+        run_id, number = journal.new_run()
+        started = next(one for one in journal.events_of(journal.run_id(1) or RunId("")) if isinstance(one, RunStarted))
+        journal.append(RunStarted(**(started.to_json() | {"run_id": run_id, "number": number})))
+    assert found(root) == [("interrupted", True)]
+    assert Catalog(root / ".instep").show(2)["state"] == "interrupted"
+    assert found(root) == []
+
+
+def test_a_damaged_journal_is_told_and_not_mended(root):
+    for ending in ("-wal", "-shm"):
+        (root / f".instep/journal.sqlite{ending}").unlink(missing_ok=True)
+    (root / ".instep/journal.sqlite").write_bytes(b"nothing" * 1000)
+    report = verify(root / ".instep")
+    assert not report.sound and [one.kind for one in report.problems] == ["journal"]
