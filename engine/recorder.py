@@ -125,6 +125,7 @@ class Recorder:
                     target=self.setting.target,
                     ended_us=now_us(),
                     reasons=self.reasons(name),
+                    error={"kind": state, "title": f"{state} by {cause}"} if cause else None,
                 )
             )
             self.results.stopped(name, step_run_id, "blocked" if state == "blocked" else "cancelled", cause)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from .run import Notify, Run
 from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
+from .snapshots.gate import OBJECTS, hold
 from .snapshots.journal import Journal, Writing
 from .snapshots.objects import ObjectStore
 from .snapshots.records import RunContext, RunEnded, RunStarted
@@ -117,7 +119,7 @@ class Session:
 
     def take_lease(self) -> bool:
         """Become this project's only engine; False if another lives. Ends what a dead one left behind."""
-        with sqlite3.connect(self.journal.path, timeout=30, isolation_level=None) as db:
+        with closing(sqlite3.connect(self.journal.path, timeout=30, isolation_level=None)) as db:
             if lease.take(db, "engine") is not None:
                 return False
         self.mend()
@@ -126,7 +128,7 @@ class Session:
     def renew(self) -> None:
         """Say that this engine lives; to be called more often than `lease.SECONDS`."""
         try:
-            with sqlite3.connect(self.journal.path, timeout=5, isolation_level=None) as db:
+            with closing(sqlite3.connect(self.journal.path, timeout=5, isolation_level=None)) as db:
                 lease.take(db, "engine")
         except sqlite3.Error:
             pass  # said again half a second later; on this machine the living process is what counts
@@ -149,7 +151,7 @@ class Session:
         with self._planning:
             self.planner.save()
         self._background.shutdown(wait=True)
-        with sqlite3.connect(self.journal.path, timeout=5, isolation_level=None) as db:
+        with closing(sqlite3.connect(self.journal.path, timeout=5, isolation_level=None)) as db:
             lease.give_back(db, "engine")
         self.journal.close()
         self._known.journal.close()
@@ -279,7 +281,8 @@ class Session:
             if forced is None:
                 every = request.wishes.fresh_all
                 forced = frozenset(selected) if every else Planner.steps_named(facts.graph, request.wishes.forced)
-            with Journal(self.journal.path) as journal:
+            # `gc` frees nothing while a run may be about to refer to it.
+            with Journal(self.journal.path) as journal, hold(self.store, OBJECTS, exclusive=False, wait=60.0):
                 run = self._run = Run(
                     setting, facts, plan, selected, Recorded(journal, self.store), journal, executor, notify, forced
                 )

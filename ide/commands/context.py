@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,27 @@ def root_of(arguments: argparse.Namespace) -> Path:
 
 def put_json(document: Mapping[str, Any]) -> None:  # Any: a documented JSON object
     """The one object that a program reads, alone on stdout."""
-    json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
+    json.dump(plain(document), sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
+
+
+def plain(value: Any) -> Any:  # Any: values of DuckDB in, JSON out
+    """What strict JSON can say: it has no NaN, no infinity, no dates and no decimals."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case Mapping():
+            return {str(key): plain(one) for key, one in value.items()}
+        case list() | tuple() | set():
+            return [plain(one) for one in value]
+        case Decimal():
+            return plain(float(value))
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def complain(*problems: Problem | Mapping[str, Any]) -> None:  # Any: a problem as the engine sent it

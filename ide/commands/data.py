@@ -11,7 +11,7 @@ from ...engine.project import STORE
 from ...engine.snapshots.objects import ObjectStore
 from ..text import clean, plural, size, table
 from .context import DONE, put_json, root_of
-from .looking import catalog_of, named_run, plain
+from .looking import catalog_of, named_run
 
 _SHOWN = 200
 
@@ -46,7 +46,7 @@ def sql(arguments: argparse.Namespace) -> int:
     store = root_of(arguments) / STORE
     names, rows = ask(store, arguments.query, None if arguments.json else _SHOWN + 1)
     if arguments.json:
-        put_json({"columns": names, "rows": plain(rows)})
+        put_json({"columns": names, "rows": rows})
         return DONE
     shown = [["" if value is None else _text(value) for value in row] for row in rows[:_SHOWN]]
     if names:

@@ -4,11 +4,9 @@
 # The documents of docs/json.md are read as JSON.
 
 import argparse
-import math
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
+from datetime import datetime
 from time import sleep
 from typing import Any
 
@@ -33,25 +31,6 @@ def named_run(catalog: Catalog, text: str) -> tuple[int, str]:
     return catalog.number(run), rest
 
 
-def plain(value: Any) -> Any:  # Any: values of DuckDB in, JSON out
-    """What strict JSON can say: it has no NaN, no infinity, no dates and no decimals."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case None | bool() | int() | str():
-            return value
-        case Mapping():
-            return {str(key): plain(one) for key, one in value.items()}
-        case list() | tuple() | set():
-            return [plain(one) for one in value]
-        case Decimal():
-            return plain(float(value))
-        case date() | time():
-            return value.isoformat()
-        case _:
-            return value.hex() if isinstance(value, bytes) else str(value)
-
-
 def _say_lag(catalog: Catalog) -> None:
     """Old news is told as such."""
     lag = catalog.lag
@@ -66,7 +45,7 @@ def runs(arguments: argparse.Namespace) -> int:
     found = catalog.runs(arguments.where or "", arguments.limit)
     _say_lag(catalog)
     if arguments.json:
-        put_json(plain({"runs": found}))
+        put_json({"runs": found})
         return DONE
     if not found:
         print("no runs yet: `instep run`" if not arguments.where else "no run is like that")
@@ -95,7 +74,7 @@ def show(arguments: argparse.Namespace) -> int:
     document = catalog.show_step(run, _owner(catalog, run, step)) if step else catalog.show(run)
     _say_lag(catalog)
     if arguments.json:
-        put_json(plain(document))
+        put_json(document)
     elif step:
         _print_step(document)
     else:

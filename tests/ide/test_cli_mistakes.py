@@ -108,7 +108,7 @@ def test_two_steps_of_one_name(project) -> None:
 def test_all_mistakes_are_told_at_once_and_the_rest_works(project) -> None:
     write(
         project,
-        "from instep import step\n@step\ndef a(): return 1\n@step\ndef b(nope): return 1\n@step\ndef c(*, rate): return 1\n",
+        GOOD + "@step\ndef b(nope): return 1\n@step\ndef c(*, rate): return 1\n",
     )
     told = project("status", "--json")
     assert [one["name"] for one in told.document["steps"]] == ["a"]
@@ -213,7 +213,23 @@ def test_an_unknown_command_and_an_unknown_example(project, tmp_path: Path) -> N
 
 def test_every_command_explains_itself(project) -> None:
     listed = project("-h").out
-    for command in "init demo status run runs show why log out sql watch verify gc stop accept".split():
+    for command in [
+        "init",
+        "demo",
+        "status",
+        "run",
+        "runs",
+        "show",
+        "why",
+        "log",
+        "out",
+        "sql",
+        "watch",
+        "verify",
+        "gc",
+        "stop",
+        "accept",
+    ]:
         assert command in listed
         told = project(command, "-h")
         assert told.code == 0

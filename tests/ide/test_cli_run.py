@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from .conftest import Project, environment
+from cli_project import Project, environment
 
 pytestmark = pytest.mark.ray
 
