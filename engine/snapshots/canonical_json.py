@@ -50,6 +50,7 @@ def _pack(value: object, depth: int) -> object:
         return _pack_dict(value, depth)
     if (
         kind.__module__ == "numpy"
+        and kind.__name__ != "ndarray"
         and hasattr(value, "item")
         and getattr(value, "ndim", 1) == 0
         and hasattr(value, "dtype")

@@ -53,10 +53,26 @@ class PickleFormat:
     def export(self, artifact: Artifact, objects: ObjectStore, path: Path) -> None:
         """A pickle that `pickle.load` reads; the value is not built here."""
         data, buffers = parts(objects.read(artifact.content_hash, self.name))
-        if buffers:
-            # Only loading can put the buffers back; they are the user's own data, asked for by name.
-            data = pickle.dumps(pickle.loads(data, buffers=buffers), protocol=5)
-        path.write_bytes(data)
+        path.write_bytes(_with_buffers(data, buffers) if buffers else data)
+
+
+def _with_buffers(data: bytes, buffers: list[bytearray]) -> bytes:
+    """The same pickle with its buffers in it, made opcode by opcode: building the value would run the user's code.
+
+    A buffer outside becomes a bytearray inside; frames are left out, because their lengths would be wrong.
+    """
+    import pickletools
+
+    out: list[bytes] = []
+    waiting = iter(buffers)
+    marks = [(opcode.name, position) for opcode, _, position in pickletools.genops(data)]
+    for (name, start), (_, end) in zip(marks, [*marks[1:], ("", len(data))], strict=True):
+        if name == "NEXT_BUFFER":
+            content = next(waiting)
+            out.append(pickle.BYTEARRAY8 + struct.pack("<Q", len(content)) + content)
+        elif name != "FRAME":
+            out.append(data[start:end])
+    return b"".join(out)
 
 
 def dumps(value: object) -> tuple[bytes, list[memoryview]]:

@@ -1,14 +1,16 @@
 """Short texts that show a value later without loading it; made in the worker, where the value is."""
 
+import re
 import reprlib
 from typing import Any, Final
 
 MOST: Final = 2_000
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 
 
 def plain(text: str, most: int = MOST) -> str:
     """`text` without control characters (they could be terminal escape codes), cut to `most` characters."""
-    cut = text[: most + 1]
+    cut = _ESCAPE.sub("", text[: 2 * most])[: most + 1]
     safe = "".join(one if one in "\n\t" or one.isprintable() else "�" for one in cut)
     return safe if len(text) <= most else safe[: most - 1] + "…"
 
@@ -18,7 +20,7 @@ def of_value(value: Any) -> str:  # Any: whatever a user returned
     builtin containers are gone through, and what fails is named instead."""
     try:
         return plain(_REPR.repr(value))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"<{type(value).__qualname__}, whose repr raises {type(error).__name__}>"
 
 

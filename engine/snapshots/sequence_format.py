@@ -11,6 +11,7 @@ item that is short JSON lies in its reference.
 import json
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -170,12 +171,9 @@ def _json_of(ref: ItemRef, objects: ObjectStore) -> str | None:
 def _payload(ref: ItemRef, objects: ObjectStore) -> bytes:
     assert ref.block is not None, "an item lies in its reference or in a block"
     try:
-        with objects.path(ref.block, "block").open("rb") as file:
-            file.seek(-4, 2)
-            size = file.tell()
-            (count,) = struct.unpack("<I", file.read(4))
-            file.seek(size - 8 * count)
-            ends = struct.unpack(f"<{count}Q", file.read(8 * count))
+        path = objects.path(ref.block, "block")
+        ends = _ends(str(path))
+        with path.open("rb") as file:
             start = ends[ref.position - 1] if ref.position else len(_MAGIC)
             file.seek(start)
             return file.read(ends[ref.position] - start)
@@ -184,6 +182,17 @@ def _payload(ref: ItemRef, objects: ObjectStore) -> bytes:
         raise
     except (OSError, struct.error, IndexError) as error:
         raise MissingObject(f"the block {ref.block[:12]}… is damaged ({error})", mend="Run `instep verify`.") from None
+
+
+@lru_cache(32)
+def _ends(path: str) -> tuple[int, ...]:
+    """Where each payload of a block ends; a block never changes, its name is what is in it."""
+    with Path(path).open("rb") as file:
+        file.seek(-4, 2)
+        size = file.tell()
+        (count,) = struct.unpack("<I", file.read(4))
+        file.seek(size - 8 * count)
+        return struct.unpack(f"<{count}Q", file.read(8 * count))
 
 
 def join(refs: Sequence[ItemRef], objects: ObjectStore, carrier: str = "list") -> Stored:

@@ -46,17 +46,24 @@ class TableFormat:
         return library_of(value) != ""
 
     def store(self, value: Any, objects: ObjectStore) -> Stored:  # Any: a table of one of three libraries
-        """Raises NotTabular for a pandas table that Arrow cannot hold exactly."""
+        """Raises NotTabular for a table that could not be given back as it is."""
+        import pyarrow as pa
+
         library = library_of(value)
-        original = _to_arrow(value, library)
-        table = canonical_table(original)
-        hashed = hash_table(table)
-        parts, written = _write_parts(table, hashed.parts, objects)
+        try:
+            original = _to_arrow(value, library)
+            table = canonical_table(original)
+            hashed = hash_table(table)
+            schema = _recipe(value, original, table.schema, library)
+            if schema:
+                _cast_back(table.slice(0, 5), schema)
+            parts, written = _write_parts(table, hashed.parts, objects)
+        except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
+            raise NotTabular(str(error)) from None
         manifest = {"rows": table.num_rows, "parts": parts, "schema": _encoded(table.schema)}
         body = objects.put(hashed.table, self.name, json.dumps(manifest, separators=(",", ":")).encode())
         if table.nbytes > _SMALL and not objects.has(hashed.table, "arrow"):
             objects.put(hashed.table, "arrow", lambda file: _write_ipc(table, file), evictable=True)
-        schema = _encoded(original.schema) if _is_special(original.schema, table.schema, library) else None
         carrier = f"{library}/{digest_bytes(schema.encode())[:12]}" if schema else library
         artifact = Artifact(
             hashed.table,
@@ -96,7 +103,7 @@ def library_of(value: object) -> str:
     top = kind.__module__.partition(".")[0]
     if (top, kind.__name__) in (("polars", "DataFrame"), ("pandas", "DataFrame")):
         return top
-    return "pyarrow" if top == "pyarrow" and kind.__name__ in ("Table", "RecordBatch") else ""
+    return "pyarrow" if top == "pyarrow" and kind.__name__ == "Table" else ""
 
 
 def restored(table: "pa.Table", schema: str, carrier: str) -> Any:  # Any: a table of the carrier's library
@@ -108,7 +115,12 @@ def restored(table: "pa.Table", schema: str, carrier: str) -> Any:  # Any: a tab
         import polars as pl
 
         return pl.from_arrow(table)
-    return table.to_pandas() if library == "pandas" else table
+    if library != "pandas":
+        return table
+    frame = table.to_pandas()
+    if schema and (freq := json.loads(schema).get("freq")):
+        frame.index.freq = freq
+    return frame
 
 
 def read_table(artifact: Artifact, objects: ObjectStore) -> "pa.Table":
@@ -168,7 +180,9 @@ def _to_arrow(value: Any, library: str) -> "pa.Table":  # Any: a table of that l
         except (pa.ArrowException, ValueError, TypeError) as error:
             raise NotTabular(str(error)) from None
         return table
-    return pa.Table.from_batches([value]) if isinstance(value, pa.RecordBatch) else value
+    if not value.num_columns or len(set(value.column_names)) != value.num_columns:
+        raise NotTabular("Parquet needs columns with different names")
+    return value
 
 
 def _same_frame(value: Any, table: "pa.Table") -> bool:  # Any: a pandas table
@@ -195,12 +209,65 @@ def _is_special(original: "pa.Schema", canonical: "pa.Schema", library: str) -> 
     return not original.equals(canonical, check_metadata=True)
 
 
-def _cast_back(table: "pa.Table", schema: str) -> "pa.Table":
+def _recipe(value: Any, original: "pa.Table", canonical: "pa.Schema", library: str) -> str | None:  # Any: a table
+    """What it takes to make the table as it was from one of canonical types: its schema, the dictionaries of its
+    categories (in their order, with those that do not occur), the frequency of a pandas index. None: nothing."""
     import pyarrow as pa
 
-    wanted = _decoded(schema)
+    freq = getattr(getattr(value, "index", None), "freqstr", None) if library == "pandas" else None
+    if not freq and not _is_special(original.schema, canonical, library):
+        return None
+    dictionaries: dict[str, str] = {}
+    for name, column in zip(original.column_names, original.columns, strict=True):
+        if pa.types.is_dictionary(column.type) and library != "polars":
+            unified = column.unify_dictionaries()
+            values = unified.chunk(0).dictionary if unified.num_chunks else pa.array([], column.type.value_type)
+            dictionaries[name] = _encoded_array(values)
+    if sum(map(len, dictionaries.values())) > _SMALL:
+        raise NotTabular("its categories would not fit beside it")
+    return json.dumps({"schema": _encoded(original.schema), "dictionaries": dictionaries, "freq": freq})
+
+
+def _encoded_array(values: "pa.Array") -> str:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("v", values.type)])) as writer:
+        writer.write_batch(pa.record_batch([values], names=["v"]))
+    return base64.b64encode(sink.getvalue().to_pybytes()).decode()
+
+
+def _decoded_array(text: str) -> "pa.Array":
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(pa.py_buffer(base64.b64decode(text))) as reader:
+        return reader.read_all().column(0).combine_chunks()
+
+
+def _categories(column: "pa.ChunkedArray", kind: "pa.DataType", values: "pa.Array") -> "pa.ChunkedArray":
+    """A column of values as categories: each value's place in `values`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            pc.index_in(chunk.cast(values.type), value_set=values).cast(kind.index_type), values, ordered=kind.ordered
+        )
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, type=kind)
+
+
+def _cast_back(table: "pa.Table", recipe: str) -> "pa.Table":
+    import pyarrow as pa
+
+    found = json.loads(recipe)
+    wanted = _decoded(found["schema"])
     columns: list[Any] = []  # Any: chunked arrays
     for column, field in zip(table.columns, wanted, strict=True):
+        if field.name in found["dictionaries"]:
+            columns.append(_categories(column, field.type, _decoded_array(found["dictionaries"][field.name])))
+            continue
         if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
             kind = field.type
             encoded = column.cast(kind.value_type).dictionary_encode()

@@ -47,11 +47,16 @@ class JsonFormat:
             None,
             summary_of_metrics(canonical_json.metrics(value)),
             plain(value) if isinstance(value, str) else of_value(value),
-            inline=text if len(text) <= INLINE else None,
+            inline=text if size <= INLINE else None,
         )
 
     def load(self, artifact: Artifact, objects: ObjectStore) -> Any:  # Any: the value that was stored
-        return canonical_json.loads(json_text(artifact, objects))
+        try:
+            return canonical_json.loads(json_text(artifact, objects))
+        except ValueError as error:
+            raise MissingObject(
+                f"the value {artifact.content_hash[:12]}… is damaged ({error})", mend="Run `instep verify`."
+            ) from None
 
     def export(self, artifact: Artifact, objects: ObjectStore, path: Path) -> None:
         value = self.load(artifact, objects)
@@ -70,7 +75,8 @@ def json_text(artifact: Artifact, objects: ObjectStore) -> str:
 
 def is_scalar(value: object) -> bool:
     """Whether `value` is a NumPy scalar."""
-    return type(value).__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0
+    kind = type(value)
+    return kind.__module__ == "numpy" and kind.__name__ != "ndarray" and getattr(value, "ndim", 1) == 0
 
 
 class ArrayFormat:
@@ -102,17 +108,21 @@ class ArrayFormat:
 
         path = objects.path(artifact.content_hash, self.name)
         try:
-            array = np.load(path, mmap_mode="c", allow_pickle=False)
-            return array if array.ndim and array.size else np.load(path, allow_pickle=False)
+            if not all(self._shape(artifact)):
+                return np.asarray(np.load(path, allow_pickle=False))  # nothing to map: no dimensions, or no items
+            return np.load(path, mmap_mode="c", allow_pickle=False).view(np.ndarray)
         except FileNotFoundError:
             objects.read(artifact.content_hash, self.name)
             raise
-        except ValueError as error:
-            if "mmap" in str(error) or "empty" in str(error):
-                return np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
             raise MissingObject(
                 f"the array {artifact.content_hash[:12]}… is damaged ({error})", mend="Run `instep verify`."
             ) from None
+
+    @staticmethod
+    def _shape(artifact: Artifact) -> list[int]:
+        shape: Any = artifact.schema["shape"] if isinstance(artifact.schema, dict) else [0]
+        return shape or [0]
 
     def export(self, artifact: Artifact, objects: ObjectStore, path: Path) -> None:
         import numpy as np

@@ -1,5 +1,8 @@
 """What every command starts from: the project it is about, and where its answer goes."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# Documents hold anything that JSON has, and what DuckDB has beyond it.
+
 import argparse
 import json
 import math

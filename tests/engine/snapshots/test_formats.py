@@ -286,3 +286,88 @@ def test_a_damaged_object_is_an_error_with_a_mend(objects, value):
     with pytest.raises(MissingObject) as error:
         load(artifact, objects)
     assert "instep verify" in error.value.problems[0].mend
+
+
+# What a review found.
+
+
+class Loud:
+    """Says so when it is built."""
+
+    built = 0
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        return _build, (self.array,)
+
+
+def _build(array):
+    Loud.built += 1
+    return Loud(array)
+
+
+def test_exporting_a_pickle_with_buffers_builds_nothing(tmp_path):
+    import pickle
+
+    objects = ObjectStore(tmp_path)
+    artifact = store(Loud(np.arange(1000.0)), objects).artifact
+    Loud.built = 0
+    export(artifact, objects, tmp_path / "x.pkl")
+    assert Loud.built == 0
+    back = pickle.loads((tmp_path / "x.pkl").read_bytes())
+    assert back.array.tolist() == list(range(1000))
+
+
+def test_pandas_categories_and_frequencies_come_back_as_they_were(tmp_path):
+    import pandas as pd
+
+    objects = ObjectStore(tmp_path)
+    kinds = pd.CategoricalDtype(["c", "b", "a", "never"], ordered=True)
+    frame = pd.DataFrame(
+        {"k": pd.Categorical(["a", "b", None], dtype=kinds), "x": [1, 2, 3]},
+        index=pd.date_range("2024-01-01", periods=3, freq="D"),
+    )
+    artifact = store(frame, objects).artifact
+    back = load(artifact, objects)
+    assert artifact.kind == "table"
+    assert back["k"].dtype == kinds
+    assert list(back["k"]) == list(frame["k"]) or back["k"].equals(frame["k"])
+    assert back.index.freq == frame.index.freq
+    pd.testing.assert_frame_equal(back, frame)
+
+
+def test_arrow_tables_that_cannot_be_kept_as_tables_are_kept_all_the_same(tmp_path):
+    import pyarrow as pa
+
+    objects = ObjectStore(tmp_path)
+    for table in (
+        pa.table([pa.array([1]), pa.array([2])], names=["x", "x"]),
+        pa.table({"s": pa.array([{}], pa.struct([]))}),
+        pa.record_batch({"x": [1]}),
+    ):
+        back = load(store(table, objects).artifact, objects)
+        assert type(back) is type(table)
+        assert back.equals(table)
+
+
+def test_a_damaged_object_is_told_as_one(tmp_path):
+    from instep.engine.errors import MissingObject
+
+    objects = ObjectStore(tmp_path)
+    for value, ending in (({"x": "y" * 9000}, "json"), (np.arange(1000), "npy"), (set(range(500)), "pickle")):
+        artifact = store(value, objects).artifact
+        path = objects.path(artifact.content_hash, ending)
+        path.write_bytes(path.read_bytes()[:60])
+        with pytest.raises(MissingObject):
+            load(artifact, objects)
+
+
+def test_arrays_come_back_as_arrays(tmp_path):
+    objects = ObjectStore(tmp_path)
+    for array in (np.arange(6).reshape(2, 3), np.array(3.5), np.zeros((0, 4))):
+        back = load(store(array, objects).artifact, objects)
+        assert type(back) is np.ndarray
+        assert back.shape == array.shape
+        assert back.dtype == array.dtype
