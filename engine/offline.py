@@ -4,19 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .documents import Document
-from .scheduler.executor import Executor
-from .session import RunRequest, Session
+from .documents import Document, status_document
+from .knowledge import Recorded
+from .planner import Planner
+from .project import STORE
+from .requests import RunRequest, require_steps
+from .snapshots.journal import Journal
 
 
 def status_here(root: Path, request: Mapping[str, Any]) -> Document:  # Any: a request as `ide` makes it
     """The `status` document. Raises InstepError as the engine would."""
-    session = Session(root, _none)
-    try:
-        return session.status(RunRequest.from_json(request))
-    finally:
-        session.close()
-
-
-def _none(*_: object) -> Executor:
-    raise AssertionError("a status runs nothing")
+    asked = RunRequest.from_json(request)
+    store = root / STORE
+    with Journal(store / "journal.sqlite") as journal:
+        planner = Planner(root, Recorded(journal, store))
+        facts, plan = planner.plan(asked.env, asked.wishes)
+        require_steps(facts.graph, planner)
+        planner.save()
+        return status_document(facts.project.name, plan, journal.seconds_of(plan.stale()))

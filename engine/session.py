@@ -12,21 +12,21 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import environment
 from .digest import digest
 from .documents import Document, run_document, status_document
-from .errors import InstepError, ProjectError, UsageError
+from .errors import InstepError, UsageError
 from .first_party import module_table_of
 from .graph import Graph
 from .ids import Digest, Json, RunId, StepName
 from .knowledge import Recorded
 from .plan import Facts, Plan, needs
-from .planner import Planner, Wishes
+from .planner import Planner
 from .recorder import Setting
+from .requests import RunRequest, require_steps
 from .run import Notify, Run
 from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
@@ -39,38 +39,6 @@ from .watch import Watcher
 
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
 _OURS = ("RAY_", "PYTHON", "INSTEP_")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a person asked for, with the environment they asked in."""
-
-    steps: tuple[str, ...] = ()
-    wishes: Wishes = field(default_factory=Wishes.none)
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
-    note: str = ""
-    replay: int | None = None
-    detach: bool = False
-    brief: bool = False
-    auto_only: bool = False
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "RunRequest":  # Any: a request as `ide` sends it
-        wishes = Wishes(
-            dict(data.get("set", {})),
-            str(data.get("variant", "")),
-            frozenset(map(StepName, data.get("fresh", ()))),
-            bool(data.get("fresh_all")),
-        )
-        return cls(
-            tuple(data.get("steps", ())),
-            wishes,
-            dict(data.get("env", {})),
-            str(data.get("note", "")),
-            data.get("replay"),
-            bool(data.get("detach")),
-            bool(data.get("brief")),
-        )
 
 
 class Session:
@@ -167,7 +135,7 @@ class Session:
         """What is stale, and why."""
         with self._planning:
             facts, plan = self.planner.plan(request.env, request.wishes)
-            _require_steps(facts.graph, self.planner)
+            require_steps(facts.graph, self.planner)
             self.planner.save()
             return status_document(facts.project.name, plan, self._known.journal.seconds_of(plan.stale()))
 
@@ -199,7 +167,7 @@ class Session:
         began = time.monotonic()
         with self._planning:
             facts, plan = self.planner.plan(request.env, request.wishes)
-            _require_steps(facts.graph, self.planner)
+            require_steps(facts.graph, self.planner)
             code, data = dict(self.planner.code), dict(self.planner.sources.data)
             self.planner.save()
         selected = self._selected(facts.graph, plan, request)
@@ -405,7 +373,7 @@ class Session:
         try:
             with self._planning:
                 facts, plan = self.planner.plan(request.env, request.wishes)
-                _require_steps(facts.graph, self.planner)
+                require_steps(facts.graph, self.planner)
             notify({"t": "saved", "paths": sorted(changed), "status": status_document(facts.project.name, plan)})
             if plan.stale() and (facts.project.auto or first):
                 document = self.run(replace(request, auto_only=not first), notify, ended)
@@ -451,18 +419,6 @@ def config_of(facts: Facts) -> dict[str, Json]:
 def _planned(plan: Plan, name: StepName) -> dict[str, Any]:
     one = plan.steps[name]
     return {"name": name, "state": one.state, "reasons": [str(reason) for reason in one.reasons]}
-
-
-def _require_steps(graph: Graph, planner: Planner) -> None:
-    if graph.steps:
-        return
-    if graph.problems:
-        raise ProjectError(graph.problems[0], *graph.problems[1:])
-    globs = ", ".join(f"`{one}`" for one in planner.project.steps)
-    raise ProjectError(
-        f"no steps in {planner.project.root.name}: no function is marked with @step in {globs}",
-        mend="Put `@step` above a function (`from instep import step`), or run `instep init` for a first one.",
-    )
 
 
 def _user() -> str:
