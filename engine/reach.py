@@ -9,15 +9,15 @@ as units of their own: what a name leads to is decided by these alone, so equal 
 over strongly connected components would give the same and need the set besides, for the reasons.
 """
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .digest import digest
 from .errors import Place
 from .fingerprint import Fingerprint, Unit
-from .first_party import is_ours
 from .graph import Graph, Step
 from .graph_reader import named_nodes
 from .ids import Digest, StepName
@@ -107,91 +107,95 @@ def _fingerprint(step: Step, reach: Reach) -> _Memo:
     as_root = all(param.known for param in step.params)
     wanted = [node for name in step.options.deps for node in named_nodes(reach.modules, path, name)]
     ignored = [node for name in step.options.ignore for node in named_nodes(reach.modules, path, name)]
-    start = Node("unit", path, step.name)
-    return _Memo(*_parts(step, _walk(start, as_root, reach, path, wanted, ignored)))
-
-
-def _parts(step: Step, found: tuple[Fingerprint, frozenset[str]]) -> tuple[Fingerprint, Step, frozenset[str]]:
-    return found[0], step, found[1]
+    fingerprint, touched = _walk(Node("unit", path, step.name), as_root, reach, path, wanted, ignored)
+    return _Memo(fingerprint, step, touched)
 
 
 def _walk(
     start: Node, as_root: bool, reach: Reach, path: str, wanted: Iterable[Node], ignored: Iterable[Node]
 ) -> tuple[Fingerprint, frozenset[str]]:
-    """Everything that `start` reaches, and the files it lies in."""
-    modules = reach.modules
-    loaded = set(modules.loaded(path))
-    ends = set(ignored)
-    came_from: dict[Node, Node | None] = {start: None}
-    todo = deque([start])
-    units: list[Unit] = []
-    imports: dict[str, None] = {}
-    literals: dict[str, None] = {}
-    spots: dict[str, None] = {}
-
-    def follow(node: Node, source: Node) -> None:
-        if node not in came_from and node not in ends and Node("module", node.path, "") not in ends:
-            came_from[node] = source
-            todo.append(node)
-
-    extra = [*wanted, *(Node("unit", one, "") for one in sorted(loaded))]
-    while todo:
-        node = todo.popleft()
-        one = _expand(node, as_root and node == start, reach)
-        if one.unit is not None:
-            units.append(_with_path(one.unit, _path(node, came_from, modules)))
-        for following in one.following:
-            follow(following, node)
-        for more in sorted(one.loads - loaded):
-            for late in sorted(modules.loaded(more) - loaded):
-                loaded.add(late)
-                follow(Node("unit", late, ""), node)
-                for contributed in came_from.copy():
-                    _follow_contributions(contributed, reach, loaded, follow)
-        _follow_contributions(node, reach, loaded, follow)
-        imports |= dict.fromkeys(one.imports)
-        literals |= dict.fromkeys(one.literals)
-        spots |= dict.fromkeys(one.spots)
-        if not todo:
-            # What counts without being referred to comes last, so that no path in a reason leads through it.
-            while extra and not todo:
-                follow(extra.pop(0), start)
-    names = sorted({modules.module_of(one) for one in loaded})
-    touched = frozenset({*loaded, *(node.path for node in came_from if node.kind != "external")})
-    summary = sorted([unit.id, unit.digest] for unit in units[1:])
-    root = units[0].digest if units else Digest("")
-    return (
-        Fingerprint(
-            digest(_FINGERPRINT, root, summary),
-            tuple(units),
-            tuple(sorted(imports)),
-            tuple(names),
-            tuple(sorted(literals)),
-            tuple(spots),
-        ),
-        touched,
-    )
+    """Everything that `start` reaches, and the files it lies in. `path` is the file that is executed first."""
+    walk = _Walk(reach, set(reach.modules.loaded(path)), set(ignored))
+    # What counts without being referred to comes last, so that no path in a reason leads through it.
+    walk.go(start, as_root, [*wanted, *(Node("unit", one, "") for one in sorted(walk.loaded))])
+    return walk.fingerprint(), walk.touched()
 
 
-def _follow_contributions(node: Node, reach: Reach, loaded: set[str], follow: Callable[[Node, Node], None]) -> None:
-    for key in (node, Node("module", node.path, "")):
-        for other in reach.contributions.get(key, ()):
-            if other.path in loaded:
-                follow(other, node)
+@dataclass(slots=True)
+class _Walk:
+    """One breadth-first walk. `loaded` are the files that get executed, `ends` what does not count."""
 
+    reach: Reach
+    loaded: set[str]
+    ends: set[Node]
+    came_from: dict[Node, Node | None] = field(default_factory=dict[Node, Node | None])
+    todo: deque[Node] = field(default_factory=deque[Node])
+    found: list[tuple[Node, _Expanded]] = field(default_factory=list[tuple[Node, _Expanded]])
 
-def _with_path(unit: Unit, via: tuple[str, ...]) -> Unit:
-    return Unit(unit.id, unit.kind, unit.digest, unit.place, unit.source, via)
+    def go(self, start: Node, as_root: bool, extra: Iterable[Node]) -> None:
+        self.came_from[start] = None
+        self.todo.append(start)
+        self._empty(start if as_root else None)
+        for node in extra:
+            self.follow(node, start)
+            self._empty(None)
 
+    def _empty(self, root: Node | None) -> None:
+        while self.todo:
+            node = self.todo.popleft()
+            one = _expand(node, node == root, self.reach)
+            self.found.append((node, one))
+            for following in one.following:
+                self.follow(following, node)
+            if not one.loads <= self.loaded:
+                self.load(one.loads, node)
+            self.contributions(node)
 
-def _path(node: Node, came_from: Mapping[Node, Node | None], modules: Modules) -> tuple[str, ...]:
-    names: list[str] = []
-    at: Node | None = node
-    while at is not None:
-        if at.kind == "unit" or at is node:
-            names.append(at.name or modules.module_of(at.path))
-        at = came_from[at]
-    return tuple(reversed(names))
+    def follow(self, node: Node, source: Node) -> None:
+        if node not in self.came_from and node not in self.ends and Node("module", node.path, "") not in self.ends:
+            self.came_from[node] = source
+            self.todo.append(node)
+
+    def load(self, files: Iterable[str], source: Node) -> None:
+        """A function that is reached imports more: what these modules do when they are imported counts too."""
+        late = {more for one in files for more in self.reach.modules.loaded(one)} - self.loaded
+        self.loaded |= late
+        for one in sorted(late):
+            self.follow(Node("unit", one, ""), source)
+        for known in list(self.came_from):
+            self.contributions(known)
+
+    def contributions(self, node: Node) -> None:
+        for key in (node, Node("module", node.path, "")):
+            for other in self.reach.contributions.get(key, ()):
+                if other.path in self.loaded:
+                    self.follow(other, node)
+
+    def fingerprint(self) -> Fingerprint:
+        units = tuple(replace(one.unit, via=self.via(node)) for node, one in self.found if one.unit is not None)
+        summary = sorted([unit.id, unit.digest] for unit in units[1:])
+        expanded = [one for _, one in self.found]
+        return Fingerprint(
+            digest(_FINGERPRINT, units[0].digest if units else "", summary),
+            units,
+            tuple(sorted({name for one in expanded for name in one.imports})),
+            tuple(sorted({self.reach.modules.module_of(path) for path in self.loaded})),
+            tuple(sorted({text for one in expanded for text in one.literals})),
+            tuple(dict.fromkeys(spot for one in expanded for spot in one.spots)),
+        )
+
+    def touched(self) -> frozenset[str]:
+        return frozenset({*self.loaded, *(node.path for node in self.came_from if node.kind != "external")})
+
+    def via(self, node: Node) -> tuple[str, ...]:
+        """The names on the way from the start to `node`."""
+        names: list[str] = []
+        at: Node | None = node
+        while at is not None:
+            if at.kind == "unit" or at is node:
+                names.append(at.name or self.reach.modules.module_of(at.path))
+            at = self.came_from[at]
+        return tuple(reversed(names))
 
 
 def _expand(node: Node, as_root: bool, reach: Reach) -> _Expanded:
@@ -205,8 +209,8 @@ def _expand(node: Node, as_root: bool, reach: Reach) -> _Expanded:
 def _expansion(node: Node, as_root: bool, modules: Modules) -> _Expanded:
     match node.kind:
         case "external":
-            mine = node.path != "instep" and is_third_party(node.path)
-            return _Expanded(None, (), (node.path,) if mine else ())
+            third_party = node.path != "instep" and node.path not in sys.stdlib_module_names
+            return _Expanded(None, (), (node.path,) if third_party else ())
         case "module":
             index = modules.files[node.path]
             whole = [Node("unit", node.path, name) for name in index.units]
@@ -220,12 +224,6 @@ def _expansion(node: Node, as_root: bool, modules: Modules) -> _Expanded:
             return _expand_import(node, modules)
         case "unit":
             return _expand_unit(node, as_root, modules)
-
-
-def is_third_party(top: str) -> bool:
-    import sys
-
-    return top not in sys.stdlib_module_names and (is_ours(top) or top != "instep")
 
 
 def _expand_import(node: Node, modules: Modules) -> _Expanded:
