@@ -15,4 +15,4 @@ test *arguments:
     uv run pytest {{arguments}}
 
 bench:
-    uv run python tests/bench/all.py
+    uv run --with doit python tests/bench/all.py

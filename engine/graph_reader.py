@@ -63,7 +63,7 @@ def _same_declarations(modules: Modules, before: Modules) -> bool:
         or (
             one.constants_digest == before.files[path].constants_digest
             and one.error == before.files[path].error
-            and (path not in steps or one.declarations == before.files[path].declarations)
+            and (path not in steps or one.declarations_digest == before.files[path].declarations_digest)
         )
         for path, one in modules.files.items()
     )

@@ -127,22 +127,27 @@ class Modules:
             found.append(Node("import", path, head))
             for source in index.imports[head]:
                 found += self.imported(path, source, names[1:], depth + 1)
+        # A star import below may bind the name again: whatever may be meant counts.
+        found += self._starred(path, names, depth, certain=bool(found))
         if found:
             return found
-        if starred := self._starred(path, names, depth):
-            return starred
         return [] if head in _BUILTINS or head.startswith("__") else [Node("unit", path, head)]
 
-    def _starred(self, path: str, names: tuple[str, ...], depth: int) -> list[Node]:
+    def _starred(self, path: str, names: tuple[str, ...], depth: int, *, certain: bool = False) -> list[Node]:
+        """What star imports give for a name, of all modules that have it. `certain`: leave out those of other people,
+        which may have it or not."""
+        found: list[Node] = []
         outside: list[Node] = []
         for star in self.files[path].stars:
             places = self.find(path, star.level, star.module)
-            if not places:
+            if not places and not certain and names[0] not in _BUILTINS:
                 outside.append(Node("external", star.module.partition(".")[0], star.module))
             for place in places:
-                if found := self._member(place, names, depth + 1, certain=True):
-                    return found
-        return [] if names[0] in _BUILTINS else outside
+                members = self._member(place, names, depth + 1, certain=True)
+                if not place.endswith("/") and "__all__" in self.files[place].units:
+                    found.append(Node("unit", place, "__all__"))
+                found += members
+        return found or outside
 
     def imported(self, path: str, source: Import, names: tuple[str, ...], depth: int = 0) -> list[Node]:
         if depth > _DEEPEST:

@@ -173,7 +173,7 @@ class _Walk:
 
     def fingerprint(self) -> Fingerprint:
         units = tuple(replace(one.unit, via=self.via(node)) for node, one in self.found if one.unit is not None)
-        summary = sorted([unit.id, unit.digest] for unit in units[1:])
+        summary = sorted([_name_that_counts(unit), unit.digest] for unit in units[1:])
         expanded = [one for _, one in self.found]
         return Fingerprint(
             digest(_FINGERPRINT, units[0].digest if units else "", summary),
@@ -196,6 +196,12 @@ class _Walk:
                 names.append(at.name or self.reach.modules.module_of(at.path))
             at = self.came_from[at]
         return tuple(reversed(names))
+
+
+def _name_that_counts(unit: Unit) -> str:
+    """A definition that moved to another module does the same. A class does not: objects of it that were pickled are
+    looked up in its module."""
+    return unit.id if unit.kind == "class" else unit.id.partition(":")[2]
 
 
 def _expand(node: Node, as_root: bool, reach: Reach) -> _Expanded:

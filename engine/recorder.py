@@ -444,8 +444,12 @@ class Recorder:
         for path in plan.determinants.fingerprint.literals:
             # Libraries in C or Rust open files without Python's audit hook seeing it. A file that the code names and
             # that was there, unchanged, before the step started may be one of them.
-            state = None if path in declared or path in files else self.facts.files.state(path)
-            if state is not None and state.mtime_ns < flight.started_us * 1000:
+            if path in declared or path in files:
+                continue
+            state = self.facts.files.state(path)
+            if state is None:
+                files[path] = None  # it may have been asked for: that it is not there is what was found
+            elif state.mtime_ns < flight.started_us * 1000:
                 files[state.path] = state.content_hash
         env = {name: value for name, value in seen.env.items() if name not in plan.determinants.env}
         modules = dict(self.facts.modules(seen.modules)) if seen.modules else {}

@@ -18,7 +18,7 @@ from .ids import Digest
 from .literals import Static, lower
 from .scopes import Action, Facts, Import, Ref, chain, walk
 
-_SCHEMA: Final = "source-index/2"
+_SCHEMA: Final = "source-index/3"
 _KEPT: Final = 20_000
 
 UnitKind = Literal["function", "class", "constant", "module_init"]
@@ -79,7 +79,8 @@ class Declaration:
 @dataclass(frozen=True, slots=True)
 class FileIndex:
     """`shape` changes when a name or an import does, so when what others find here may be another thing;
-    `constants_digest` when the value of a constant does."""
+    `constants_digest` when the value of a constant does, `declarations_digest` when something of a step's head does (as
+    values they would not do: 1 == True)."""
 
     units: Mapping[str, UnitIndex] = field(default_factory=dict[str, UnitIndex])
     imports: Mapping[str, tuple[Import, ...]] = field(default_factory=dict[str, tuple[Import, ...]])
@@ -91,6 +92,7 @@ class FileIndex:
     error: tuple[str, int] | None = None
     shape: Digest = Digest("")
     constants_digest: Digest = Digest("")
+    declarations_digest: Digest = Digest("")
 
 
 class IndexCache:
@@ -231,6 +233,7 @@ class _Indexer:
             None,
             shape,
             digest("constants/1", repr(constants)),
+            digest("declarations/1", repr(tuple(declarations.values()))),
         )
 
     def note_imports(self, node: ast.stmt, facts: Facts) -> None:
@@ -407,7 +410,7 @@ def _form(nodes: Iterable[ast.stmt], facts: Facts) -> Form:
 def _kind(name: str, nodes: Iterable[ast.stmt]) -> UnitKind:
     if not name:
         return "module_init"
-    for node in nodes:
+    for node in (inner for outer in nodes for inner in ast.walk(outer)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return "function"
         if isinstance(node, ast.ClassDef) and node.name == name:

@@ -175,6 +175,7 @@ class _Canonical(pickle._Pickler):  # pyright: ignore[reportPrivateUsage, report
     def save_set(self, obj: set[object] | frozenset[object]) -> None:
         items = sorted((_canonical(item) or repr(item).encode(), number) for number, item in enumerate(obj))
         self.save((type(obj).__name__, [item for item, _ in items]))
+        self.memoize(obj)  # so that one set that is held twice is not two equal ones
 
 
 _Canonical.dispatch[set] = _Canonical.save_set

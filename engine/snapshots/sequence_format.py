@@ -41,7 +41,10 @@ class SequenceFormat:
         return type(value) in (list, tuple) and len(value) > 0
 
     def store(self, value: Any, objects: ObjectStore) -> Stored:  # Any: a list or tuple
-        """Raises OutputError for the first item that cannot be stored."""
+        """Raises OutputError for the first item that cannot be stored, NotPlain for a list that holds one object twice:
+        stored by themselves they would come back as two."""
+        if len({id(one) for one in value}) < len(value):
+            raise canonical_json.NotPlain("a list that holds one object twice")
         refs, block = store_items(value, objects)
         for at, one in enumerate(refs):
             if not isinstance(one, ItemRef):

@@ -40,7 +40,7 @@ class Ran:
 
 
 class Bench:
-    """A project in a temporary folder: within `living` one session, as a background engine is; else one after another."""
+    """A project in a temporary folder: one session after another, or within `living` one for all."""
 
     def __init__(self, root: Path, files: Mapping[str, str]) -> None:
         self.root = root

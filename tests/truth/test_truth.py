@@ -40,7 +40,9 @@ def test_exactly_the_right_steps_run(path: Path, tmp_path: Path) -> None:
         assert case.blind or not any(one["blind_spots"] for one in planned.values())
         for step, counts in case.items.items():
             assert second.items(step) == counts
-        assert changed(first, second) - case.items.keys() == runs - same - case.items.keys(), "the case shows what it claims"
+        assert changed(first, second) - case.items.keys() == runs - same - case.items.keys(), (
+            "the case shows what it claims"
+        )
         assert second.outputs == from_scratch(case, tmp_path / "scratch").outputs, "as if it had been run from scratch"
         assert stale(bench.status()) == uncached, "and now everything is fresh"
 

@@ -219,8 +219,8 @@ def b(a): return len(a)
         from instep.engine.snapshots.verify import verify
 
         report = verify(tmp_path / ".instep")
-        assert report["sound"]
-        assert [one["kind"] for one in report["problems"]] == ["damaged"]
+        assert report.sound
+        assert [one.kind for one in report.problems] == ["damaged"]
     again = bench.run()
     assert again.ran == {"a"}
     assert again.outputs == before.outputs
@@ -277,7 +277,7 @@ def same(shared): return shared.one is shared.two
     code = (
         "import sys, json, pathlib; sys.path.insert(0, sys.argv[2]);"
         "from harness import Bench;"
-        "bench = Bench.__new__(Bench); bench.root = pathlib.Path(sys.argv[1]);"
+        "bench = Bench(pathlib.Path(sys.argv[1]), {});"
         "from instep.engine.planner import Wishes;"
         "print(json.dumps(dict(bench.run(wishes=Wishes({}, fresh_all=True)).outputs), sort_keys=True))"
     )
