@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .errors import Place, Problem, nearest
+from .facts import Ref
 from .graph import Fan, FileInput, Graph, Input, Param, Step, Upstream
 from .ids import Json, StepName
 from .literals import Lookup, Unknown, evaluate
 from .modules import Modules, Node, modules_of
 from .options import read_options
 from .project import Project
-from .scopes import Ref
 from .source_index import Argument, Declaration, IndexCache
 from .topology import cycles, in_order
 

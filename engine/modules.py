@@ -8,10 +8,10 @@ import builtins
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from .facts import Import, Ref
 from .first_party import is_init, is_ours, module_table_of, root_prefixes
 from .literals import Static
 from .project import Project
-from .scopes import Import, Ref
 from .source_index import FileIndex, IndexCache, UnitIndex
 from .step_files import step_files
 

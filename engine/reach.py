@@ -17,13 +17,13 @@ from typing import Final
 
 from .digest import digest
 from .errors import Place
+from .facts import Action, Ref
 from .fingerprint import Fingerprint, Unit
 from .graph import Graph, Step
 from .graph_reader import named_nodes
 from .ids import Digest, StepName
 from .modules import Modules, Node, modules_of
 from .project import Project
-from .scopes import Action, Ref
 from .source_index import Form, IndexCache
 
 _FINGERPRINT: Final = "fingerprint/2"

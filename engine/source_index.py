@@ -14,11 +14,12 @@ from typing import Any, Final, Literal
 
 from .canonical_ast import canonical, is_bare_constant
 from .digest import digest, digest_bytes
+from .facts import Action, Facts, Import, Ref
 from .ids import Digest
 from .literals import Static, lower
-from .scopes import Action, Facts, Import, Ref, chain, walk
+from .scopes import chain, walk
 
-_SCHEMA: Final = "source-index/3"
+_SCHEMA: Final = "source-index/4"
 _KEPT: Final = 20_000
 
 UnitKind = Literal["function", "class", "constant", "module_init"]
