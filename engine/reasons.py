@@ -1,6 +1,5 @@
 """Why a step is stale: the difference between what determined it when it last ended and what determines it now."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -36,8 +35,6 @@ _UNIT_KINDS: Mapping[str, ReasonKind] = {
     "constant": "constant",
     "module_init": "module_init",
 }
-_COMMENT = re.compile(r"""\s+#[^"']*$""")
-"""A comment at the end of a line (one with quotes in it is left: the `#` may be in a text)."""
 WIDEST = 60
 """Characters of a value shown in a reason; the whole of it is in the snapshot."""
 
@@ -221,5 +218,21 @@ def _inputs(before: Mapping[str, Any], now: Determinants) -> list[Reason]:
 def _short(text: str | None) -> str | None:
     if text is None:
         return None
-    line = " ".join(_COMMENT.sub("", text).split())
+    line = " ".join(_without_comment(text).split())
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
+
+
+def _without_comment(line: str) -> str:
+    """A line of code without the comment at its end; anything that is no line of code as it is."""
+    if "#" not in line:
+        return line
+    import io
+    import tokenize
+
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(line).readline):
+            if token.type == tokenize.COMMENT and token.start[0] == 1 and token.start[1] > 0:
+                return line[: token.start[1]].rstrip()
+    except (tokenize.TokenError, SyntaxError):
+        pass  # half a statement, such as the first line of a call
+    return line
