@@ -30,6 +30,8 @@ from .preview import of_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_JUDGED: Final = 4_096
+"""Rows by which a column's values are judged to repeat or not."""
 _SMALL: Final = 1 << 20
 """Bytes in memory below which reading Parquet costs no more than opening the copy."""
 
@@ -281,17 +283,37 @@ def _write_parts(
 ) -> tuple[list[str], tuple[StoredObject, ...]]:
     """Write the parts that are not there. Equal blocks are one part."""
     starts = {part: at * BLOCK for at, part in reversed([*enumerate(parts)])}
+    repeating = _repeating(table)
 
     def write(part: Digest) -> StoredObject:
         import pyarrow.parquet as pq
 
         block = table.slice(starts[part], BLOCK)
         return objects.put(
-            part, "parquet", lambda file: pq.write_table(block, file, compression="zstd", compression_level=1)
+            part,
+            "parquet",
+            lambda file: pq.write_table(block, file, compression="zstd", compression_level=1, use_dictionary=repeating),
         )
 
     with ThreadPoolExecutor(THREADS) as threads:
         return [*parts], tuple(threads.map(write, starts))
+
+
+def _repeating(table: "pa.Table") -> list[str]:
+    """The columns whose values repeat, judged by their first rows: a dictionary of values that do not repeat makes
+    writing two and a half times as slow, and nothing smaller (measured on 100 MB of random floats)."""
+    head = table.slice(0, _JUDGED)
+    return [
+        name
+        for name, column in zip(head.column_names, head.columns, strict=True)
+        if not _is_flat(column.type) or len(column.unique()) * 2 <= max(len(column), 1)
+    ]
+
+
+def _is_flat(kind: "pa.DataType") -> bool:
+    import pyarrow.types as is_
+
+    return is_.is_floating(kind) or is_.is_integer(kind) or is_.is_temporal(kind)
 
 
 def _write_ipc(table: "pa.Table", file: Any) -> None:  # Any: a binary file
