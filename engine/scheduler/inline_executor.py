@@ -5,11 +5,14 @@ process: hash seed, loaded libraries and current folder are the process' own, an
 cannot be ended; it is left behind on its thread, and said so. `isolate=True` steps get a process and have no limits.
 """
 
+import contextlib
 import ctypes
 import os
+import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Generator
 
 from ..ids import LaunchId
 from .assignment import Assignment, Failure, Item, ItemOutcome, Outcome, Resources
@@ -20,6 +23,29 @@ from .live import now_us
 from .worker import abandon, execute
 
 _GRACE_SECONDS = 1.0
+
+
+class _Turns:
+    """A step has the whole process: its modules, its streams, its sink. So has only one at a time, whatever executor it
+    is of; a step that was left behind has had its turn."""
+
+    now = threading.Lock()
+
+
+@contextlib.contextmanager
+def _turn() -> Generator[None]:
+    turn = _Turns.now
+    while not turn.acquire(timeout=0.05):  # so that a cancel reaches who waits
+        turn = _Turns.now
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+def _leave() -> None:
+    abandon()
+    _Turns.now = threading.Lock()
 
 
 class InlineExecutor:
@@ -66,7 +92,7 @@ class InlineExecutor:
             runner.interrupt(runner.current, force=True)
         runner.thread.join(_GRACE_SECONDS)
         if runner.thread.is_alive() and runner.disown(runner.current):
-            abandon()
+            _leave()
 
     def next(self, runner: "_Runner") -> Assignment | None:
         """The assignment to run now; None when there is nothing more to do for this runner."""
@@ -92,7 +118,7 @@ class InlineExecutor:
         live = runner.live
         if not runner.disown(launch):
             return
-        abandon()
+        _leave()
         with self._changed:
             if self._runner is runner and not self._closed:
                 self._start_runner()
@@ -110,7 +136,7 @@ class _Runner:
         self._executor = executor
         self._lock = threading.Lock()
         self._process: Process | None = None
-        self._killed = False
+        self._interrupted = False
         self.current: LaunchId | None = None
         self.live = ""
         self.thread = threading.Thread(target=self._work, name="instep-inline", daemon=True)
@@ -122,11 +148,10 @@ class _Runner:
                 return False
             if self._process is None:
                 _raise_in(self.thread, KeyboardInterrupt)
-            elif force:
-                self._killed = True
-                self._process.kill()
             else:
-                self._process.send_signal(2)
+                # However the process ends now, also while it still imports what it needs, it was this that ended it.
+                self._interrupted = True
+                self._process.send_signal(signal.SIGKILL if force else signal.SIGINT)
             return True
 
     def disown(self, launch: LaunchId | None) -> bool:
@@ -140,7 +165,8 @@ class _Runner:
     def _work(self) -> None:
         while (assignment := self._executor.next(self)) is not None:
             with self._lock:
-                self.current, self.live, self._process, self._killed = assignment.launch, assignment.live, None, False
+                self.current, self.live = assignment.launch, assignment.live
+                self._process, self._interrupted = None, False
             try:
                 event = self._run(assignment)
             except KeyboardInterrupt:
@@ -158,9 +184,10 @@ class _Runner:
                 outcome = run_isolated(assignment, started=lambda process: self._adopt(process, assignment))
                 return Finished(assignment.launch, outcome)
             self._executor.emit(Started(assignment.launch, now_us(), "", os.getpid()))
-            return Finished(assignment.launch, execute(assignment, shared=True))
+            with _turn():
+                return Finished(assignment.launch, execute(assignment, shared=True))
         except ProcessDied as error:
-            failure = cancelled() if self._killed else died(assignment.live, assignment.root, code=error.code)
+            failure = cancelled() if self._interrupted else died(assignment.live, assignment.root, code=error.code)
             return Crashed(assignment.launch, failure, error.pid, last_lines(assignment.live), now_us())
         except Exception as error:
             failure = Failure("executor", f"instep could not run it: {type(error).__name__}: {error}")

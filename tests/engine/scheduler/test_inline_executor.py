@@ -152,3 +152,12 @@ def test_a_full_stop_in_the_machinery_is_an_event_too(inline, bench, monkeypatch
     monkeypatch.setattr(inline_executor, "execute", broken)
     event = inline.run(bench.assign("pid"))
     assert (event.failure.kind, event.failure.title) == ("executor", "instep could not run it: RuntimeError: oh")
+
+
+def test_an_isolated_step_that_is_cancelled_while_it_starts_is_cancelled(inline, bench):
+    assignment = bench.assign("loop", isolate=True)
+    inline.started(assignment)
+    inline.executor.cancel(assignment.launch, force=False)
+    event = inline.ended(assignment)
+    failure = event.failure if isinstance(event, Crashed) else event.outcome.items[0].failure
+    assert failure.kind == "cancelled"
