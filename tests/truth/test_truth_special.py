@@ -5,10 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 from harness import Bench
 
@@ -17,6 +20,7 @@ from instep.engine.params import parse_set
 from instep.engine.planner import Wishes
 from instep.engine.scheduler.inline_executor import InlineExecutor
 from instep.engine.session import RunRequest, Session
+from instep.engine.snapshots import projector
 
 READS = """
 from instep import File, step
@@ -358,3 +362,111 @@ def test_a_replay_runs_the_snapshot_whatever_the_folder_holds(tmp_path: Path) ->
     assert "identical" in document["verdict"]
     assert {one["state"] for one in document["steps"]} == {"done"}
     assert bench.run().ran == set(), "a replay changes nothing of the folder's own state"
+
+
+def test_an_edit_of_code_whose_old_mtime_is_restored_is_seen(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {"pipeline.py": "from instep import step\n@step\ndef a(): return 1\n"})
+    with bench.living():
+        for text in ("2", "3"):
+            bench.run()
+            path = tmp_path / "pipeline.py"
+            before = path.stat()
+            path.write_text(path.read_text()[:-2] + text + "\n")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            assert bench.run().ran == {"a"}
+
+
+def test_an_environment_variable_read_at_import_counts_for_all_who_import(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        {
+            "settings.py": "import os\nMODE = os.environ.get('TRUTH_MODE')\n",
+            "steps/one.py": "from instep import step\nfrom settings import MODE\n@step\ndef a(): return MODE\n",
+            "steps/two.py": "from instep import step\n@step\ndef b(): return 1\n",
+        },
+    )
+    bench.run()
+    changed = dict(os.environ) | {"TRUTH_MODE": "y"}
+    assert kinds(bench, "a", env=changed) == {"env"}
+    assert bench.run(env=changed).ran == {"a"}
+
+
+def test_a_link_to_another_file_of_the_same_size_is_seen(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {"pipeline.py": READS, "one.txt": "one", "two.txt": "two"})
+    (tmp_path / "data.txt").symlink_to("one.txt")
+    with bench.living():
+        bench.run()
+        (tmp_path / "data.txt").unlink()
+        (tmp_path / "data.txt").symlink_to("two.txt")
+        assert bench.run().ran == {"a", "b"}
+
+
+def test_a_step_that_failed_runs_again_only_with_what_it_blocked(tmp_path: Path) -> None:
+    source = """
+from instep import step
+@step
+def a(): return 1
+@step
+def b(a): raise ValueError(a)
+@step
+def c(b): return b
+"""
+    bench = Bench(tmp_path, {"pipeline.py": source})
+    with bench.living():
+        assert bench.run().document["state"] == "failed"
+        assert {name: one["state"] for name, one in bench.status().items()} == {
+            "a": "fresh",
+            "b": "failed",
+            "c": "pending",
+        }
+        bench.write({"pipeline.py": source.replace("raise ValueError(a)", "return a")})
+        assert bench.run().ran == {"b", "c"}
+
+
+PARTS = ("LOW", "HIGH", "DEEP", "COMMENT", "PLACE")
+
+
+def project_of(values: dict[str, int]) -> dict[str, str]:
+    """A project of three files and a fan-out, each part of which has one of a few values."""
+    below = f"def clamp(x): return min(x, HIGH)\nHIGH = {values['HIGH']}\n"
+    above = f"HIGH = {values['HIGH']}\ndef clamp(x): return min(x, HIGH)\n"
+    return {
+        "lib.py": below if values["PLACE"] % 2 else above,
+        "deep.py": f"from lib import clamp\nTABLE = [{values['DEEP']}]\nTABLE.append(clamp({values['DEEP']}))\n",
+        "pipeline.py": f"""
+from instep import Each, step
+import deep
+LOW = {values["LOW"]}  # {values["COMMENT"]}
+@step
+def numbers(): return [LOW, 2, 3]
+@step
+def each(n=Each("numbers")): return n % 2
+@step
+def total(each): return sum(each)
+@step
+def table(): return deep.TABLE
+@step
+def both(total, table): return [total, *table]
+""",
+    }
+
+
+@hypothesis.settings(max_examples=12, deadline=None, database=None, derandomize=True)
+@hypothesis.given(st.lists(st.tuples(st.sampled_from(PARTS), st.integers(1, 3)), min_size=2, max_size=6))
+def test_any_chain_of_edits_ends_as_if_it_had_been_run_from_scratch(edits: list[tuple[str, int]]) -> None:
+    values = dict.fromkeys(PARTS, 1)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projector, "project", lambda store: None)
+        bench = Bench(Path(folder) / "project", project_of(values))
+        with bench.living():
+            bench.run()
+            for part, value in edits:
+                before, values[part] = values[part], value
+                bench.write(project_of(values))
+                ran = bench.run().ran
+                assert before != value or not ran
+                assert not ran or part not in ("COMMENT", "PLACE")
+            last = bench.run()
+        scratch = Bench(Path(folder) / "scratch", project_of(values)).run()
+    assert last.ran == set()
+    assert last.outputs == scratch.outputs
