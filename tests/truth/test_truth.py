@@ -19,7 +19,7 @@ def no_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) >= 120
+    assert len(CASES) >= 200
 
 
 @pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
