@@ -39,6 +39,7 @@ class _Expanded:
     loads: frozenset[str] = frozenset()
     literals: tuple[str, ...] = ()
     spots: tuple[str, ...] = ()
+    imports_computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,10 @@ class _Walk:
             digest(_FINGERPRINT, units[0].digest if units else "", summary),
             units,
             tuple(sorted({name for one in expanded for name in one.imports})),
-            tuple(sorted({self.reach.modules.module_of(path) for path in self.loaded})),
+            # With a computed import every module may be the one that is meant: none is expected, all are reported.
+            ()
+            if any(one.imports_computed for one in expanded)
+            else tuple(sorted({self.reach.modules.module_of(path) for path in self.loaded})),
             tuple(sorted({text for one in expanded for text in one.literals})),
             tuple(dict.fromkeys(spot for one in expanded for spot in one.spots)),
         )
@@ -265,6 +269,7 @@ def _expand_unit(node: Node, as_root: bool, modules: Modules) -> _Expanded:
         loads=frozenset(modules.load_targets(node.path, form.late_loads)),
         literals=form.literals,
         spots=spots,
+        imports_computed=any(name == "import" for name, _ in form.spots),
     )
 
 
@@ -302,7 +307,7 @@ def _affected(path: str, action: Action, modules: Modules, mutated: dict[Node, f
     ref = action.ref
     if action.act in ("strong", "target"):
         names = ref.path[:-1] if action.act == "strong" and len(ref.path) > 1 else ref.path
-        for node in modules.resolve(path, Ref(ref.source, names)):
+        for node in _with_aliased(modules.resolve(path, Ref(ref.source, names)), modules):
             if node.kind in ("unit", "module") and not (node.kind == "unit" and node.path == path and not node.name):
                 yield node
     for node in modules.resolve(path, ref):
@@ -315,6 +320,21 @@ def _affected(path: str, action: Action, modules: Modules, mutated: dict[Node, f
             yield node
         if action.act in ("call", "base", "strong"):
             yield from _mutated_by(node, modules, mutated)
+
+
+def _with_aliased(nodes: Iterable[Node], modules: Modules) -> Iterator[Node]:
+    """Names, and what they are only other names for (`alias = NAMES`)."""
+    seen: set[Node] = set()
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        path = modules.files[node.path].aliases.get(node.name) if node.kind == "unit" else None
+        if path is not None:
+            todo += modules.resolve(node.path, Ref(None, path))
 
 
 def _mutated_by(node: Node, modules: Modules, mutated: dict[Node, frozenset[Node]]) -> frozenset[Node]:

@@ -228,6 +228,8 @@ class _Walker:
             self.target(node)
 
     def subscript(self, node: ast.Subscript) -> None:
+        if chain(node.value) == ("sys", "modules") and isinstance(node.ctx, ast.Load):
+            self.module_by_name(node.slice, node.lineno)
         self.visit(node.value)
         self.visit(node.slice)
         if not isinstance(node.ctx, ast.Load):
@@ -285,6 +287,13 @@ class _Walker:
         strong = len(path) > 1 and (last in MUTATORS or (alone and (at_import or _MUTATING.match(last) is not None)))
         self.emit("strong" if strong else "call", path)
         self.special(node, last, len(path) == 1, at_import)
+
+    def module_by_name(self, name: ast.expr, line: int) -> None:
+        """A module that is looked up by a text: followed when the text is there to be read."""
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            self.final("ref", False, Ref(Import(0, name.value), ()), line)
+        else:
+            self.facts.spots.append(("import", line))
 
     def special(self, node: ast.Call, name: str, plain: bool, at_import: bool) -> None:
         """Calls that look a name or a module up by a value: followed when the value is a constant."""

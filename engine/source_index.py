@@ -19,7 +19,7 @@ from .ids import Digest
 from .literals import Static, lower
 from .scopes import chain, walk
 
-_SCHEMA: Final = "source-index/4"
+_SCHEMA: Final = "source-index/5"
 _KEPT: Final = 20_000
 
 UnitKind = Literal["function", "class", "constant", "module_init"]
@@ -89,6 +89,7 @@ class FileIndex:
     stars: tuple[Import, ...] = ()
     loads: tuple[Import, ...] = ()
     constants: Mapping[str, Static] = field(default_factory=dict[str, Static])
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     declarations: tuple[Declaration, ...] = ()
     error: tuple[str, int] | None = None
     shape: Digest = Digest("")
@@ -230,6 +231,7 @@ class _Indexer:
             tuple(self.stars),
             tuple(self.loads),
             constants,
+            dict(_aliases(drafts)),
             tuple(declarations.values()),
             None,
             shape,
@@ -358,6 +360,19 @@ class _Indexer:
         if len(path) == 1 and sources:
             name = sources[0].name
         return {"File": "file", "Each": "each"}.get(name)  # type: ignore[return-value]  # the two literals it may be
+
+
+def _aliases(drafts: Mapping[str, _Draft]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names that are bound to what another name means: changing the one changes the other."""
+    for name, draft in drafts.items():
+        for node in draft.nodes:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=target)], value=ast.Name() | ast.Attribute() as value):
+                    path = chain(value)
+                    if target == name and path is not None:
+                        yield name, path
+                case _:
+                    pass
 
 
 def _root_form(
