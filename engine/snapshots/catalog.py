@@ -69,10 +69,12 @@ class Catalog:
         most = f" limit {limit}" if limit > 0 else ""
         with self._read() as found:
             if where:
-                names, rows = found.ask(f"{_RUNS} where (\n{_condition(found, where)}\n) order by number desc{most}")
+                names, rows = found.ask(
+                    f"{_RUNS} where not hidden and (\n{_condition(found, where)}\n) order by number desc{most}"
+                )
                 chosen = [dict(zip(names, row, strict=True)) for row in rows]
             else:
-                chosen = found.rows(f"from run order by number desc{most}")
+                chosen = found.rows(f"from run where not hidden order by number desc{most}")
             wanted = [row["number"] for row in chosen]
             metrics = _grouped(found.rows("from run_metric where list_contains(?, run) order by name", [wanted]), "run")
             steps = _grouped(

@@ -69,13 +69,14 @@ class RunContext(_Record):
 
 @dataclass(frozen=True, slots=True)
 class RunNoted(_Record):
-    """A person changed a run's note or name, or marked it (baseline, hidden, tags)."""
+    """A person changed a run's note or name, or marked it; a hidden run is left out of lists."""
 
     kind: ClassVar[str] = "run_noted"
     run_id: RunId
     note: str | None = None
     name: str | None = None
     baseline: bool | None = None
+    hidden: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ def rows_of(seq: int, record: Record) -> Iterator[tuple[str, Row]]:
             yield from _run_started(seq, record)
         case RunContext(run_id, git_commit, dirty, diff):
             yield "run", _row("run", seq=seq, run_id=run_id, git_commit=git_commit, dirty=dirty, diff=diff)
-        case RunNoted(run_id, note, name, baseline):
+        case RunNoted(run_id, note, name, baseline, hidden):
             mark = None if baseline is None else seq if baseline else -seq
-            yield "run", _row("run", seq=seq, run_id=run_id, note=note, name=name, baseline_seq=mark)
+            yield "run", _row("run", seq=seq, run_id=run_id, note=note, name=name, baseline_seq=mark, hidden=hidden)
         case RunEnded(run_id, state, ended_us, verdict):
             said = verdict or None
             yield "run", _row("run", seq=seq, run_id=run_id, state=state, ended_at=ended_us, verdict=said)

@@ -7,7 +7,7 @@ events (see `rows.py`), so that replaying the journal gives the same catalog, ho
 from collections.abc import Mapping
 from typing import Literal
 
-VERSION = 1
+VERSION = 2
 """Of this layout. A catalog with another one is made anew from the journal; one with a larger one is left alone."""
 
 ColumnType = Literal["BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "VARCHAR", "JSON", "TIMESTAMP"]
@@ -27,7 +27,7 @@ TABLES: Mapping[str, Columns] = {
     "run": _columns(
         "seq BIGINT, run_id, number BIGINT, name, state, params JSON, git_commit, dirty BOOLEAN, diff, code_hash, env_hash,"
         "host, user_name, target, started_at TIMESTAMP, ended_at TIMESTAMP, note, verdict, requested JSON,"
-        "replay_of BIGINT, baseline_seq BIGINT"
+        "replay_of BIGINT, baseline_seq BIGINT, hidden BOOLEAN"
     ),
     "step_run": _columns(
         "seq BIGINT, step_run_id, run_id, step, item BIGINT, attempt INTEGER, state, step_key, fingerprint, params_hash,"
@@ -84,7 +84,7 @@ _RUN_COLUMNS = (
 VIEWS: Mapping[str, str] = {
     "run": f"""select {_RUN_COLUMNS}, params, note, verdict, requested, replay_of, git_commit, dirty, diff, code_hash, env_hash,
         host, user_name, baseline_seq is not distinct from (select max(baseline_seq) from catalog.run where baseline_seq > 0)
-        and baseline_seq > 0 as baseline, seq from catalog.run where number is not null""",
+        and baseline_seq > 0 as baseline, coalesce(hidden, false) as hidden, seq from catalog.run where number is not null""",
     "step_run": """select r.number as run, s.* from catalog.step_run s
         join (select run_id, number from catalog.run) r using (run_id)""",
     "run_metric": """

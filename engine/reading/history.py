@@ -1,0 +1,147 @@
+"""The history of a project, as a table that a screen sorts and filters, and what a person says of a run."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import UsageError
+from ..ids import Json
+from ..snapshots.journal import Journal
+from ..snapshots.records import RunNoted
+from .desk import Desk, Document, Request
+from .runs import thinned
+
+_RUNS = """select r.number, r.state, epoch_us(r.started_at) as started, r.seconds, r.target, r.params, r.note, r.baseline,
+    r.replay_of, s.failed, s.ran, s.steps from run r left join (select run, count(*) as steps,
+    count(*) filter (state in ('done', 'failed')) as ran, first(step order by seq) filter (state = 'failed') as failed
+    from step_run where item is null group by run) s on s.run = r.number where not r.hidden order by r.number desc"""
+_CODE = """select s.run, s.step, s.fingerprint from step_run s where s.item is null and list_contains(?, s.run)"""
+_DEFINITIONS = "select fingerprint, qualname, kind, digest from definition where list_contains(?, fingerprint)"
+_POINTS = """select s.run, m.idx, m.value from step_run s join metric m
+    on m.step_run_id = coalesce(s.reused_from, s.step_run_id) where s.item is null and list_contains(?, s.run)
+    and s.step || '.' || m.name = ? order by s.run, m.idx"""
+SPARK = 32
+"""Points of a run's trend: a sparkline has a few columns."""
+
+
+def runs(desk: Desk, request: Request) -> Document:
+    """{"where": SQL condition or ""} → every run, newest first:
+
+    {"metrics": names, "params": names, "runs": [[number, state, started µs, seconds, target, note, baseline, replay of,
+    failed step, steps run, steps, {metric: value}, {param: value}], …]}. Raises UsageError for a bad condition.
+    """
+    if desk.empty:
+        return {"metrics": [], "params": [], "runs": []}
+    where = str(request.get("where", ""))
+    wanted = {one["run"] for one in desk.catalog.runs(where, 0)} if where else None
+    with desk.reading() as found:
+        rows = found.rows(_RUNS)
+        measured = found.rows("select run, name, value from run_metric order by name")
+    metrics: dict[int, dict[str, float]] = {}
+    for row in measured:
+        metrics.setdefault(row["run"], {})[row["name"]] = row["value"]
+    told: list[list[Any]] = []  # Any: a row of JSON
+    params: dict[str, None] = {}
+    for row in rows:
+        if wanted is not None and row["number"] not in wanted:
+            continue
+        given = _flat(row["params"])
+        params |= dict.fromkeys(given)
+        head = (
+            "number",
+            "state",
+            "started",
+            "seconds",
+            "target",
+            "note",
+            "baseline",
+            "replay_of",
+            "failed",
+            "ran",
+            "steps",
+        )
+        told.append([*(row[name] for name in head), metrics.get(row["number"], {}), given])
+    return {"metrics": sorted({row["name"] for row in measured}), "params": list(params), "runs": told}
+
+
+def about(desk: Desk, request: Request) -> Document:
+    """{"numbers", "baseline": number or null, "metric": name or ""} → {"about": {number: {"changed": [text], "trend":
+    [value]}}}: what is different from the baseline (without one: from the run before), and the metric's course."""
+    numbers = [int(one) for one in request["numbers"]]
+    baseline = request.get("baseline")
+    with desk.reading() as found:
+        compared = sorted({*numbers, *([int(baseline)] if baseline else [one - 1 for one in numbers])})
+        params = {
+            row["number"]: _flat(row["params"])
+            for row in found.rows("select number, params from run where list_contains(?, number)", [compared])
+        }
+        prints: dict[int, dict[str, str]] = {}
+        for row in found.rows(_CODE, [compared]):
+            prints.setdefault(row["run"], {})[row["step"]] = row["fingerprint"]
+        every = sorted({one for steps in prints.values() for one in steps.values() if one})
+        units: dict[str, dict[str, str]] = {}
+        for row in found.rows(_DEFINITIONS, [every]):
+            units.setdefault(row["fingerprint"], {})[row["qualname"]] = row["digest"]
+        points: dict[int, list[list[Any]]] = {}  # Any: index and value
+        for row in found.rows(_POINTS, [numbers, str(request.get("metric") or "")]):
+            points.setdefault(row["run"], []).append([row["idx"], row["value"]])
+    told: dict[str, Document] = {}
+    for one in numbers:
+        other = int(baseline) if baseline else one - 1
+        told[str(one)] = {
+            "changed": None
+            if other not in params or one not in params
+            else [
+                *params_changed(params[other], params[one]),
+                *code_changed(prints.get(other, {}), prints.get(one, {}), units),
+            ],
+            "trend": [point[1] for point in thinned(points.get(one, []), SPARK)],
+        }
+    return {"about": told}
+
+
+def params_changed(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
+    """The names of the params that differ."""
+    return [
+        name
+        for name in dict.fromkeys([*before, *after])
+        if name not in before or name not in after or json.dumps(before[name]) != json.dumps(after[name])
+    ]
+
+
+def code_changed(
+    before: Mapping[str, str], after: Mapping[str, str], units: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """The definitions that differ between two runs, by the fingerprints of their steps; each once, without its module."""
+    found: dict[str, None] = {}
+    for step in after:
+        one, other = before.get(step), after[step]
+        if one and other and one != other:
+            found |= dict.fromkeys(_differing(units.get(one, {}), units.get(other, {})))
+    return list(found)
+
+
+def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[str]:
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield f"{name.rpartition(':')[2].rpartition('.')[2]}()"
+
+
+def mark(desk: Desk, request: Request) -> Document:
+    """{"numbers", "note" | "baseline" | "hidden": new value} → {"before": [[number, old value], …]}: what undoes it."""
+    field = next((one for one in ("note", "baseline", "hidden") if one in request), None)
+    numbers: Sequence[int] = request["numbers"]
+    if field is None:
+        raise UsageError("nothing to mark")
+    with desk.reading() as found:
+        rows = found.rows(
+            f"select number, run_id, {field} as before from run where list_contains(?, number)", [list(numbers)]
+        )
+    with Journal(desk.store / "journal.sqlite") as journal:
+        journal.append(*(RunNoted(row["run_id"], **{field: request[field]}) for row in rows))
+    return {"before": [[row["number"], row["before"]] for row in rows]}
+
+
+def _flat(text: Any) -> dict[str, Any]:  # Any: JSON
+    params: dict[str, dict[str, Any]] = json.loads(text) if isinstance(text, str) else text or {}
+    return {f"{step}.{name}": value for step, found in params.items() for name, value in found.items()}
