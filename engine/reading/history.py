@@ -11,8 +11,8 @@ from ..snapshots.records import RunNoted
 from .desk import Desk, Document, Request
 from .runs import thinned
 
-_RUNS = """select r.number, r.state, epoch_us(r.started_at) as started, r.seconds, r.target, r.params, r.note, r.baseline,
-    r.replay_of, s.failed, s.ran, s.steps from run r left join (select run, count(*) as steps,
+_RUNS = """select r.number, r.state, epoch_us(r.started_at) as started, r.seconds, r.target, r.params, r.note,
+    r.baseline, r.replay_of, s.failed, s.ran, s.steps from run r left join (select run, count(*) as steps,
     count(*) filter (state in ('done', 'failed')) as ran, first(step order by seq) filter (state = 'failed') as failed
     from step_run where item is null group by run) s on s.run = r.number where not r.hidden order by r.number desc"""
 _CODE = """select s.run, s.step, s.fingerprint from step_run s where s.item is null and list_contains(?, s.run)"""
