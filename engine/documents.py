@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .ids import StepName
-from .plan import Plan, StepPlan
+from .plan import Facts, Plan, StepPlan, needs
 from .results import Results
 
 Document = dict[str, Any]  # Any: JSON
@@ -20,6 +20,23 @@ def status_document(project: str, plan: Plan, seconds: Mapping[StepName, float] 
             for one in plan.problems
         ],
     }
+
+
+def picture_document(facts: Facts, plan: Plan, seconds: Mapping[StepName, float]) -> Document:
+    """What a screen draws of a project: `status`, and of every step its edges, place, params and how it is run."""
+    told = status_document(facts.project.name, plan, seconds)
+    for one in told["steps"]:
+        step = facts.graph.steps[one["name"]]
+        one |= {
+            "needs": needs(step),
+            "place": [step.place.path, step.place.line],
+            "params": dict(facts.params[step.name]),
+            "outputs": list(step.options.outputs) or [step.name],
+            "auto": step.options.auto,
+            "fan": bool(step.fans),
+            "gpus": step.options.gpus,
+        }
+    return told | {"auto": facts.project.auto, "config": facts.project.config}
 
 
 def _step(one: StepPlan, plan: Plan, seconds: Mapping[StepName, float]) -> Document:

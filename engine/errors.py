@@ -96,6 +96,15 @@ class ExecutorError(EngineError):
     """An executor cannot be started, or has no room that could ever fit a step."""
 
 
+def problem_to_json(problem: Problem) -> dict[str, object]:
+    return {
+        "what": problem.what,
+        "place": str(problem.place) if problem.place else None,
+        "why": problem.why,
+        "mend": problem.mend,
+    }
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A `did you mean …?` for `name` among `known`, or what there is, or nothing."""
     import difflib

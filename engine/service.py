@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .errors import InstepError, Problem
+from .errors import InstepError, problem_to_json
+from .hub import Hub
 from .session import RunRequest, Session
 
 IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", "900"))
@@ -30,6 +31,7 @@ class Service:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.session = Session(root)
+        self.hub = Hub(self.session)
         self._path = wire.socket_path(str(root))
         self._open = 0
         self._last = time.monotonic()
@@ -52,6 +54,7 @@ class Service:
             with suppress(OSError):
                 os.unlink(self._path)
             listener.close()
+            self.hub.close()
             self.session.close()
 
     def stop(self) -> None:
@@ -96,7 +99,7 @@ class Service:
                 self._open -= 1
                 self._last = time.monotonic()
 
-    def _answer(self, request: dict[str, object], talk: "_Talk", messages: object) -> None:
+    def _answer(self, request: dict[str, object], talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         try:
             match request.get("op"):
                 case "ping":
@@ -109,6 +112,12 @@ class Service:
                     self._run(RunRequest.from_json(request), talk, messages)
                 case "watch":
                     self._watch(RunRequest.from_json(request), talk, messages)
+                case "follow":
+                    self.hub.follow(
+                        RunRequest.from_json(request), talk.say, messages, auto=bool(request.get("auto", True))
+                    )
+                case "cancel":
+                    talk.say({"t": "end", "cancelled": self.session.cancel()})
                 case "stop":
                     self.stop()
                     talk.say({"t": "end", "pid": os.getpid()})
@@ -131,14 +140,22 @@ class Service:
             }
             talk.say({"t": "error", "exit": 2, "problems": [told]})
 
-    def _run(self, request: RunRequest, talk: "_Talk", messages: object) -> None:
+    def _run(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         cancel = threading.Event()
         if not request.detach:
             threading.Thread(target=_hear, args=(messages, cancel), daemon=True).start()
-        document = self.session.run(request, talk.say, cancel)
-        talk.say({"t": "end", "doc": document})
 
-    def _watch(self, request: RunRequest, talk: "_Talk", messages: object) -> None:
+        def notify(message: dict[str, Any]) -> None:
+            talk.say(message)
+            self.hub.tell(message)
+
+        document = self.session.run(request, notify, cancel)
+        talk.say({"t": "end", "doc": document})
+        if "nothing" not in document:
+            self.hub.tell({"t": "ran", "doc": document})
+            self.hub.look_again()
+
+    def _watch(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         ended = threading.Event()
         threading.Thread(target=_hear, args=(messages, ended), daemon=True).start()
         self.session.watch(request, talk.say, ended)
@@ -169,15 +186,6 @@ def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event) -> Non
             if message.get("op") == "cancel":
                 break
     cancel.set()
-
-
-def problem_to_json(problem: Problem) -> dict[str, object]:
-    return {
-        "what": problem.what,
-        "place": str(problem.place) if problem.place else None,
-        "why": problem.why,
-        "mend": problem.mend,
-    }
 
 
 def main() -> int:

@@ -63,6 +63,7 @@ class Session:
         self._running = threading.Lock()
         self._projecting = threading.Lock()
         self._run: Run | None = None
+        self._cancel: threading.Event | None = None
         self._hardware: dict[str, Json] | None = None
         self._start_env = dict(os.environ)
 
@@ -84,6 +85,17 @@ class Session:
 
     def _learn(self) -> None:
         self._hardware = environment.hardware()
+
+    def when_ready(self, call: Callable[[str], None]) -> None:
+        """Call with "" once the executor can take steps, or with why it cannot."""
+        self.warm()
+        assert self._executor is not None
+
+        def told(done: Future[Executor]) -> None:
+            error = done.exception()
+            call(str(error) or type(error).__name__ if error else "")
+
+        self._executor.add_done_callback(told)
 
     def take_lease(self) -> bool:
         """Become this project's only engine; False if another lives. Ends what a dead one left behind."""
@@ -139,6 +151,13 @@ class Session:
             self.planner.save()
             return status_document(facts.project.name, plan, self._known.journal.seconds_of(plan.stale()))
 
+    def look(self, request: RunRequest) -> tuple[Facts, Plan, Mapping[StepName, float]]:
+        """The plan as it is now, and what each step took when it last ran. A project without steps is no mistake."""
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            self.planner.save()
+            return facts, plan, self._known.journal.seconds_of(facts.graph.steps)
+
     def nothing_to_run(self, request: RunRequest) -> Document:
         """{"nothing": how many fresh steps, "run": the last run} if a plain run would do nothing, else {}."""
         if self.busy:
@@ -152,16 +171,28 @@ class Session:
 
     # Running
 
+    def cancel(self) -> bool:
+        """Ask the run that is going on to end; False if there is none."""
+        cancel = self._cancel
+        if cancel is None:
+            return False
+        cancel.set()
+        return True
+
     def run(self, request: RunRequest, notify: Notify, cancel: threading.Event) -> Document:
         """Run what is stale of what was asked for; waits for a run that is going on. Returns the `run` document."""
         if self.busy:
             notify({"t": "note", "text": "another run is going on; this one comes after it"})
         with self._running:
-            if request.replay is not None:
-                from .replay import replay
+            self._cancel = cancel
+            try:
+                if request.replay is not None:
+                    from .replay import replay
 
-                return replay(self, request, notify, cancel)
-            return self._run_stale(request, notify, cancel)
+                    return replay(self, request, notify, cancel)
+                return self._run_stale(request, notify, cancel)
+            finally:
+                self._cancel = None
 
     def _run_stale(self, request: RunRequest, notify: Notify, cancel: threading.Event) -> Document:
         began = time.monotonic()
@@ -356,13 +387,13 @@ class Session:
         changes: queue.SimpleQueue[set[str] | None] = queue.SimpleQueue()
         watcher = Watcher(self.root, changes.put)
         self._watch_once(request, notify, ended, set())
-        watcher.start(self._watched_folders())
+        watcher.start(self.watched_folders())
         notify({"t": "watching"})
         threading.Thread(target=lambda: (ended.wait(), changes.put(None)), daemon=True).start()
         try:
             while (changed := changes.get()) is not None and not ended.is_set():
                 self._watch_once(request, notify, ended, changed)
-                watcher.follow(self._watched_folders())
+                watcher.follow(self.watched_folders())
         finally:
             watcher.stop()
 
@@ -380,11 +411,12 @@ class Session:
                 if "nothing" not in document:
                     notify({"t": "ran", "doc": document})
         except InstepError as error:
-            from .service import problem_to_json
+            from .errors import problem_to_json
 
             notify({"t": "problems", "problems": [problem_to_json(one) for one in error.problems]})
 
-    def _watched_folders(self) -> set[str]:
+    def watched_folders(self) -> set[str]:
+        """The folders (relative) whose files decide what is stale."""
         with self._planning:
             from .planner import watched_files
 

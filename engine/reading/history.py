@@ -112,7 +112,7 @@ def params_changed(before: Mapping[str, Json], after: Mapping[str, Json]) -> lis
 def code_changed(
     before: Mapping[str, str], after: Mapping[str, str], units: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """The definitions that differ between two runs, by the fingerprints of their steps; each once, without its module."""
+    """The definitions that differ between two runs, by the fingerprints of their steps; each once."""
     found: dict[str, None] = {}
     for step in after:
         one, other = before.get(step), after[step]

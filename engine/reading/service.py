@@ -15,8 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..errors import InstepError
-from ..service import problem_to_json
+from ..errors import InstepError, problem_to_json
 from .desk import Answerer, Desk, Document
 
 ANSWERERS: Mapping[str, str] = {
