@@ -43,9 +43,19 @@ class Hub:
         self._run: threading.Thread | None = None
         self._again: RunRequest | None = None
         self._closed = False
+        self._going: dict[tuple[object, ...], dict[str, object]] = {}
 
     def tell(self, message: dict[str, object]) -> None:
-        """Pass on what a run says."""
+        """Pass on what a run says, and keep of it what a screen that comes later must know."""
+        match message["t"]:
+            case "run":
+                self._going = {("run",): message}
+            case "step" | "progress" as kind:
+                self._going[kind, message["step"]] = message
+            case "ran":
+                self._going = {}
+            case _:
+                pass
         for one in list(self._followers):
             one.say(message)
 
@@ -57,15 +67,10 @@ class Hub:
     def follow(self, request: RunRequest, say: Say, messages: Iterable[Mapping[str, Any]], *, auto: bool) -> None:
         """Tell this screen everything until it goes away; it may say {"op": "auto", "on": bool} meanwhile."""
         one = _Follower(say, request, auto)
-        say(
-            {
-                "t": "hello",
-                "pid": os.getpid(),
-                "project": self._session.planner.project.name,
-                "busy": self._session.busy,
-            }
-        )
+        say({"t": "hello", "pid": os.getpid(), "project": self._session.planner.project.name})
         self._session.when_ready(lambda error: say({"t": "ray", "state": "failed" if error else "ready", "why": error}))
+        for message in list(self._going.values()):
+            say(message)
         with self._lock:
             self._followers.append(one)
             if self._watcher is None:

@@ -1,0 +1,145 @@
+"""The one registry of actions: key dispatch, footer, help, palette and the README's key table come from here.
+
+An action `run` is the method `action_run` of the focused widget, of what is around it, of the place, or of the app,
+whichever has it first. Two actions that are valid in one place must not share a key; a test holds it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+PlaceName = Literal["pipeline", "runs", "compare", "data", "logs", "time", "cluster"]
+Group = Literal["move", "act", "look", "app"]
+PLACES: Mapping[PlaceName, tuple[str, str]] = {
+    "pipeline": ("1", "Pipeline"),
+    "runs": ("2", "Runs"),
+    "compare": ("3", "Compare"),
+    "data": ("4", "Data"),
+    "logs": ("5", "Logs"),
+    "time": ("6", "Time"),
+    "cluster": ("7", "Cluster"),
+}
+"""Name → key and title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`places` empty: everywhere. `shown` puts it into the footer; `keys[0]` is the one that is shown."""
+
+    name: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    group: Group
+    places: tuple[str, ...] = ()
+    shown: bool = False
+
+    def valid_in(self, place: str) -> bool:
+        return not self.places or place in self.places
+
+
+def _move(name: str, keys: str, label: str) -> Action:
+    return Action(name, tuple(keys.split()), label, label, "move")
+
+
+ACTIONS: Sequence[Action] = (
+    # Pipeline
+    Action("run", ("r",), "Run stale", "run what is stale (the footer says the cost)", "act", ("pipeline",), True),
+    Action("run_below", ("R",), "Run from here", "run this step and all below it", "act", ("pipeline",)),
+    Action("ignore_cache", ("!",), "Ignore cache", "run this step whatever is known (asks)", "act", ("pipeline",)),
+    Action("cancel", ("x",), "Cancel", "end the run that is going on", "act", ("pipeline", "logs", "time"), True),
+    Action("pause", ("p",), "Watching", "pause or go on re-running what a save made stale", "act", ("pipeline",), True),
+    Action("offload", ("o",), "Offload", "send to a cluster", "act", ("pipeline", "runs")),
+    Action("edit", ("e",), "Edit", "open the editor at the line", "look", ("pipeline",), True),
+    Action("open", ("enter",), "Open", "open what is under the cursor", "act", ("pipeline",), True),
+    Action("zoom", ("z",), "Zoom", "give this pane the whole screen", "look", ("pipeline",)),
+    Action("next_tab", ("]",), "Next tab", "next tab", "move", ("pipeline",)),
+    Action("previous_tab", ("[",), "Previous tab", "previous tab", "move", ("pipeline",)),
+    # Runs
+    Action("open", ("enter",), "Open", "open this run in the pipeline", "act", ("runs",), True),
+    Action("mark", ("space",), "Mark", "mark A, then B", "act", ("runs",), True),
+    Action("compare", ("c",), "Compare", "compare the two marked runs", "act", ("runs", "pipeline"), True),
+    Action("baseline", ("b",), "Baseline", "make it the run that others are compared with", "act", ("runs",), True),
+    Action("sort", ("s",), "Sort", "sort by the column under the cursor", "look", ("runs",), True),
+    Action("columns", ("t",), "Columns", "choose which metrics and params are columns", "look", ("runs",), True),
+    Action("note", ("i",), "Note", "edit the run's note", "act", ("runs",), True),
+    Action("delete", ("D",), "Delete", "hide the run; `u` brings it back", "act", ("runs",)),
+    # Everywhere
+    Action("undo", ("u",), "Undo", "take back what was just done", "act"),
+    Action("filter", ("/",), "Filter", "filter; in Runs `/where SQL` too", "look", ("pipeline", "runs"), True),
+    Action("copy", ("y",), "Copy", "copy what is under the cursor", "look", ("pipeline", "runs")),
+    _move("down", "j down", "down"),
+    _move("up", "k up", "up"),
+    _move("left", "h left", "left"),
+    _move("right", "l right", "right"),
+    _move("half_down", "ctrl+d pagedown", "half a page down"),
+    _move("half_up", "ctrl+u pageup", "half a page up"),
+    _move("first", "gg home", "to the first"),
+    _move("last", "G end", "to the last"),
+    Action("next_pane", ("tab",), "Next pane", "next pane", "move"),
+    Action("previous_pane", ("shift+tab",), "Previous pane", "previous pane", "move"),
+    *(Action(f"go_{name}", (key,), title, f"go to {title}", "app", ()) for name, (key, title) in PLACES.items()),
+    Action("palette", (":", "ctrl+p"), "Commands", "find a command, step, run or log line", "app", (), True),
+    Action("help", ("?",), "Help", "the keys that are valid here", "app", (), True),
+    Action("back", ("esc", "q"), "Back", "back; at the root: quit", "app"),
+    Action("theme", (), "Next theme", "dark, light, 16 colours, no colours", "app"),
+    Action("suspend", ("ctrl+z",), "Suspend", "back to the shell; `fg` returns", "app"),
+)
+
+_TEXTUAL = {
+    "enter": "enter",
+    "escape": "esc",
+    "space": "space",
+}
+
+
+def key_of(key: str, character: str | None) -> str:
+    """The registry's name of a key as Textual reports it: what it prints, or its name."""
+    if key in _TEXTUAL:
+        return _TEXTUAL[key]
+    return character if character is not None and character.isprintable() else key
+
+
+def valid_in(place: str) -> Iterator[Action]:
+    """The actions of a place, its own first."""
+    yield from (one for one in ACTIONS if one.places and one.valid_in(place))
+    yield from (one for one in ACTIONS if not one.places)
+
+
+def find(place: str, keys: str) -> Action | None:
+    """The action that `keys` (one or several key names, joined) mean in a place."""
+    return next((one for one in valid_in(place) if keys in one.keys), None)
+
+
+def begins(place: str, keys: str) -> bool:
+    """Whether more keys could make `keys` an action."""
+    return any(
+        key != keys and key.startswith(keys) and "+" not in key and len(key) == 2
+        for one in valid_in(place)
+        for key in one.keys
+    )
+
+
+def conflicts() -> list[str]:
+    """Keys that mean two things in one place; empty if the registry is sound."""
+    found: list[str] = []
+    for place in PLACES:
+        seen: dict[str, str] = {}
+        for one in ACTIONS:
+            for key in one.keys if one.valid_in(place) else ():
+                if key in seen:
+                    found.append(f"{place}: {key} is {seen[key]} and {one.name}")
+                seen[key] = one.name
+    return found
+
+
+def table() -> str:
+    """The README's key table, as Markdown."""
+    lines = ["| key | what it does | where |", "|---|---|---|"]
+    for group in ("move", "act", "look", "app"):
+        for one in ACTIONS:
+            if one.group == group and one.keys:
+                keys = " ".join(f"`{key}`" for key in one.keys).replace("|", "\\|")
+                where = ", ".join(PLACES[place][1] for place in PLACES if place in one.places)
+                lines.append(f"| {keys} | {one.help} | {where or 'everywhere'} |")
+    return "\n".join(lines)
