@@ -26,6 +26,10 @@ ANSWERERS: Mapping[str, str] = {
     "step": "runs",
     "series": "runs",
     "source": "runs",
+    "latest": "steps",
+    "tail": "steps",
+    "code": "steps",
+    "set_param": "steps",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5
