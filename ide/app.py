@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
-from textual import events
+from textual import events, work
 from textual.app import App, ComposeResult
 from textual.suggester import Suggester
 from textual.widgets import ContentSwitcher
@@ -24,6 +25,9 @@ from .themes import DARK, PALETTES, styles_of, themes
 from .views import frame
 from .views.live import Live, take
 from .widgets.bars import Bar
+
+if TYPE_CHECKING:
+    from .screens.palette import Palette
 
 TICK = 0.2
 """Seconds between looks at the clock while a run goes on."""
@@ -55,6 +59,7 @@ class InstepApp(App[None]):
         self.place = ""
         self.places: dict[str, Place] = {}
         self.undone: list[tuple[str, Callable[[], Any]]] = []
+        self.run_first = False
         self._pending = ""
         self._said = Text()
         self._said_until = 0.0
@@ -263,6 +268,36 @@ class InstepApp(App[None]):
         what, take_back = self.undone.pop()
         take_back()
         self.say(f"undone: {what}", "ok")
+
+    @work(exit_on_error=False)
+    async def action_palette(self) -> None:
+        from .screens.palette import Palette
+        from .views.palette import entries
+
+        palette = Palette(entries(self.live, self.place, (), self.why_not))
+        reading = asyncio.create_task(self._add_runs(palette))
+        chosen = await self.push_screen_wait(palette)
+        reading.cancel()
+        if chosen is None:
+            return
+        match chosen.kind:
+            case "action":
+                await self.act(chosen.does)
+            case "step":
+                self.go("pipeline", step=chosen.does)
+            case "run":
+                self.go("runs", run=int(chosen.does))
+            case "log":
+                self.go("logs", find=chosen.does)
+
+    async def _add_runs(self, palette: "Palette") -> None:
+        from .views.history import RunRow, when
+        from .views.palette import Entry
+
+        with suppress(InstepError):
+            rows, now = [RunRow.of(row) for row in (await self.ask("runs"))["runs"]], time.time()
+            told = [(one, f"run {one.number}  {one.state}  {one.note}") for one in rows]
+            palette.add([Entry("run", text, str(one.number), "", when(one.started, now)) for one, text in told])
 
     def action_help(self) -> None:
         from .screens.help import Help

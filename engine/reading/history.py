@@ -31,8 +31,9 @@ SPARK = 32
 def runs(desk: Desk, request: Request) -> Document:
     """{"where": SQL condition or ""} → every run, newest first:
 
-    {"metrics": names, "series": names with a course, "params": names, "runs": [[number, state, started µs, seconds, target, note, baseline, replay of,
-    failed step, steps run, steps, {metric: value}, {param: value}], …]}. Raises UsageError for a bad condition.
+    {"metrics": names, "series": names with a course, "params": names, "runs": [[number, state, started µs, seconds,
+    target, note, baseline, replay of, failed step, steps run, steps, {metric: value}, {param: value}], …]}.
+    Raises UsageError for a bad condition.
     """
     if desk.empty:
         return {"metrics": [], "series": [], "params": [], "runs": []}
@@ -41,7 +42,7 @@ def runs(desk: Desk, request: Request) -> Document:
     with desk.reading() as found:
         rows = found.rows(_RUNS)
         measured = found.rows("select run, name, value from run_metric order by name")
-        found.rows(_COURSES)
+        courses = found.rows(_COURSES)
     metrics: dict[int, dict[str, float]] = {}
     for row in measured:
         metrics.setdefault(row["run"], {})[row["name"]] = row["value"]
@@ -59,7 +60,8 @@ def runs(desk: Desk, request: Request) -> Document:
 
 def about(desk: Desk, request: Request) -> Document:
     """{"numbers", "baseline": number or null, "metric": name or ""} → {"about": {number: {"params": names or null,
-    "code": names, "trend": [value]}}}: what is different from the baseline (without one: from the run before), and the metric's course."""
+    "code": names, "trend": [value]}}}: what is different from the baseline (without one: from the run before), and the
+    metric's course."""
     numbers = [int(one) for one in request["numbers"]]
     baseline = request.get("baseline")
     with desk.reading() as found:
