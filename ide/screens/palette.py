@@ -1,6 +1,10 @@
 """`:`: find and do anything by a few letters."""
 
+import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -9,8 +13,13 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from ..views.palette import Entry, line, matching
+from ...engine.errors import InstepError
+from ..views.history import RunRow, when
+from ..views.palette import Entry, entries, line, matching
 from ..widgets.lines import Choices
+
+if TYPE_CHECKING:
+    from ..app import InstepApp
 
 
 class Palette(ModalScreen[Entry | None]):
@@ -72,3 +81,20 @@ class Palette(ModalScreen[Entry | None]):
                 return
         event.stop()
         event.prevent_default()
+
+
+async def choose(app: "InstepApp") -> Entry | None:
+    """Show the palette and wait for what is chosen. The runs come a moment later: they have to be read."""
+    palette = Palette(entries(app.live, app.place, (), app.why_not))
+
+    async def add_runs() -> None:
+        with suppress(InstepError):
+            rows, now = [RunRow.of(row) for row in (await app.ask("runs"))["runs"]], time.time()
+            told = [(one, f"run {one.number}  {one.state}  {one.note}") for one in rows]
+            palette.add([Entry("run", text, str(one.number), "", when(one.started, now)) for one, text in told])
+
+    reading = asyncio.create_task(add_runs())
+    try:
+        return await app.push_screen_wait(palette)
+    finally:
+        reading.cancel()

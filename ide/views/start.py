@@ -7,18 +7,17 @@ from rich.text import Text
 
 from ...engine.first_steps import Candidate
 from ..text import clean, plural
+from .source import coloured
 
-_EXAMPLE = (
-    ("from instep import step", "text"),
-    ("", "text"),
-    ("@step", "running"),
-    ("def load_raw():", "text"),
-    ("    return pl.read_csv('data/raw.csv')", "text"),
-    ("", "text"),
-    ("@step", "running"),
-    ("def clean(load_raw):          # the argument's name is the step it needs", "text"),
-    ("    return load_raw.drop_nulls()", "text"),
-)
+_EXAMPLE = """from instep import step
+
+@step
+def load_raw():
+    return pl.read_csv("data/raw.csv")
+
+@step
+def clean(load_raw):          # the argument's name is the step it needs
+    return load_raw.drop_nulls()"""
 
 
 def page(folder: str, files: int, found: Sequence[Candidate], *, project: bool, python: str) -> list[Text]:
@@ -36,7 +35,7 @@ def page(folder: str, files: int, found: Sequence[Candidate], *, project: bool, 
         Text(),
         Text("  Mark a function, save the file, and it shows up here within a second:", "text"),
         Text(),
-        *(Text(f"     {line}", style) for line, style in _EXAMPLE),
+        *(Text.assemble("     ", line) for line in coloured(_EXAMPLE)),
         Text(),
     ]
     counts = Counter(one.path for one in found)
