@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker
 
 from . import kept, keys
 from .asking import Asker, Document
@@ -204,6 +205,10 @@ class InstepApp(Frame):
                 result = call()
                 if asyncio.iscoroutine(result):
                     await result
+                elif isinstance(result, Worker):
+                    # It may open a prompt: the next key is for that, however quickly it is typed.
+                    for _ in range(3):
+                        await asyncio.sleep(0)
                 return
 
     def on_bar_clicked(self, message: Bar.Clicked) -> None:

@@ -1,4 +1,4 @@
-"""The real screen on a real project: a recorded history, an engine of its own in another process, keys as a person types.
+"""The real screen on a real project: a recorded history, an engine in another process, keys as a person types.
 
 The engine executes steps in its own process (`inline_engine.py`) instead of on Ray: all else is what users have.
 """
@@ -43,6 +43,7 @@ def total(table, *, weight: float = 1.0):
 def report(total):
     return f"the sum is {total['sum'] * WEIGHT}"
 '''
+BROKEN = PIPELINE.replace('    return f"the', '    raise ValueError("no report")\n    return f"the')
 CSV = "a,b\n1,x\n2,y\n3,\n4,z\n"
 
 
@@ -60,7 +61,7 @@ def recorded(root: Path) -> Path:
     with engine(root):
         ask(root, {"op": "run"})
         ask(root, {"op": "run", "set": {"total.weight": 3.0}, "note": "heavier"})
-        (root / "pipeline.py").write_text(PIPELINE.replace('    return f"the', '    raise ValueError("no report")\n    return f"the'))
+        (root / "pipeline.py").write_text(BROKEN)
         ask(root, {"op": "run"})
     return root
 
