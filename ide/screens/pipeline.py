@@ -147,10 +147,6 @@ class PipelinePlace(Place):
                 return "every step is fresh"
             case "run_below" | "ignore_cache" | "edit" | "open" | "copy" if step is None:
                 return "no step is chosen"
-            case "cancel" if not live.going:
-                return "nothing is running"
-            case "compare":
-                return "comes with Compare; `2` shows what changed in each run"
             case "offload":
                 return "no cluster is set: every step runs here"
             case _:
@@ -183,10 +179,8 @@ class PipelinePlace(Place):
         host.say("starting …", "running", 2)
         host.run_worker(lambda: _run_there(host, dict(request)), thread=True, group="run", exit_on_error=False)
 
-    def action_cancel(self) -> None:
-        host = self.host
-        host.say("cancelling …", "stale")
-        host.run_worker(lambda: _tell(host, {"op": "cancel"}), thread=True, exit_on_error=False)
+    def action_compare(self) -> None:
+        self.host.go("compare")
 
     def action_pause(self) -> None:
         from dataclasses import replace
@@ -309,14 +303,3 @@ def _run_there(host: "InstepApp", request: dict[str, Any]) -> None:  # Any: JSON
     except InstepError as error:
         problems = [problem_to_json(one) for one in error.problems]
     host.post_message(RunEnded(document, problems))
-
-
-def _tell(host: "InstepApp", request: dict[str, object]) -> None:
-    """Say something to the engine that lives; one that does not has nothing to be told."""
-    from contextlib import suppress
-
-    from ...engine import client
-
-    with suppress(InstepError):
-        for _ in client.ask(host.root, request, start=False):
-            pass
