@@ -9,8 +9,8 @@ from instep.ide.views.steps import error_lines, headline, rail_line, state, summ
 
 def step(name: str, plan: str = "fresh", **more: Any) -> dict[str, Any]:
     return {
-        "name": name, "state": plan, "reasons": [], "blind_spots": [], "seconds": 2.0, "needs": [], "place": ["a.py", 1],
-        "params": {}, "outputs": [name], "auto": True, "fan": False, "gpus": 0,
+        "name": name, "state": plan, "reasons": [], "blind_spots": [], "seconds": 2.0, "needs": [],
+        "place": ["a.py", 1], "params": {}, "outputs": [name], "auto": True, "fan": False, "gpus": 0,
     } | more  # fmt: skip
 
 

@@ -30,10 +30,10 @@ def connected(art: list[str], start: tuple[int, int]) -> set[tuple[int, int]]:
         x, y = todo.pop()
         for dx, dy in ENDS[art[y][x]]:
             at = (x + dx, y + dy)
-            if 0 <= at[1] < len(art) and 0 <= at[0] < len(art[0]) and (-dx, -dy) in ENDS[art[at[1]][at[0]]]:
-                if at not in found:
-                    found.add(at)
-                    todo.append(at)
+            inside = 0 <= at[1] < len(art) and 0 <= at[0] < len(art[0])
+            if inside and at not in found and (-dx, -dy) in ENDS[art[at[1]][at[0]]]:
+                found.add(at)
+                todo.append(at)
     return found
 
 
