@@ -26,6 +26,9 @@ ANSWERERS: Mapping[str, str] = {
     "step": "runs",
     "series": "runs",
     "source": "runs",
+    "log": "logs",
+    "log_find": "logs",
+    "timeline": "timeline",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5
