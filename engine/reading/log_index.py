@@ -36,9 +36,10 @@ _TEXT = f"case when contains(text, chr(27)) then regexp_replace(text, '{_SEQUENC
 """Colours are not part of what a person looks for."""
 _MADE = f"t, step, seq, item, stream, level, {_RANK}, {_TEXT}"
 _CATALOG = f"""insert into line select row_number() over () - 1, * from (select {_MADE} from (
-    select epoch_us(l.ts) as t, coalesce(s.step, '?') as step, l.seq, try_cast(split_part(l.step_run_id, '.', 2) as bigint)
-    as item, l.stream, l.level, l.text from catalog.log_line l left join (select distinct split_part(step_run_id, '.', 1)
-    as id, step from catalog.step_run where run_id in {{run}}) s on s.id = split_part(l.step_run_id, '.', 1)
+    select epoch_us(l.ts) as t, coalesce(s.step, '?') as step, l.seq,
+    try_cast(split_part(l.step_run_id, '.', 2) as bigint) as item, l.stream, l.level, l.text from catalog.log_line l
+    left join (select distinct split_part(step_run_id, '.', 1) as id, step from catalog.step_run
+    where run_id in {{run}}) s on s.id = split_part(l.step_run_id, '.', 1)
     where l.run_id in {{run}}) order by 1, 2, 3)""".format(run="(select run_id from catalog.run where number = $1)")
 """By the id of the launch, which an item's id begins with: an item that was cut off has lines and no end."""
 _ROW = "t, step, seq, item, stream, level, rank, text"

@@ -44,7 +44,7 @@ def log(desk: Desk, request: Request) -> Document:
     "rows": [[µs, step, number, item, stream, level, rank, text]], "anchor": the row of that line now, "folder"}.
     `number` is null where nothing was run yet.
     """
-    number = _number(desk, request)
+    number = run_asked(desk, request)
     if number is None:
         return {"number": None, "going": False, "share": 1.0, "total": 0, "matching": 0, "counts": [], "rows": []}
     found = _opened(desk, number)
@@ -73,7 +73,7 @@ def log_find(desk: Desk, request: Request) -> Document:
     """{"number", "step", "level", "text", "find", "row", "by": 1 the next after `row`, -1 the one before it, 0 `row`
     itself or the next} → {"row" or null, "index": which of them it is, from 1, "count"}. The last is followed by the
     first."""
-    number = _number(desk, request)
+    number = run_asked(desk, request)
     if number is None or not request["find"]:
         return {"row": None, "index": 0, "count": 0}
     rows = _opened(desk, number).index.rows_with(_wanted(request), str(request["find"]))
@@ -93,13 +93,18 @@ def _wanted(request: Request) -> Wanted:
     return Wanted(str(request.get("step") or ""), RANKS.index(level), (text,) if text else ())
 
 
-def _number(desk: Desk, request: Request) -> int | None:
+def run_asked(desk: Desk, request: Request) -> int | None:
+    """The run's number; without one that of the run that goes on, else the newest. None where nothing was run yet."""
     number = request.get("number")
     if number is not None or desk.empty:
         return None if number is None else int(number)
     with Upkeep(desk.store / "journal.sqlite") as journal:
-        going, newest = journal.going_on(), journal.runs(1)
-    return going[-1][1] if going else newest[0][0] if newest else None
+        going, numbers = journal.going_on(), [one[0] for one in journal.runs()]
+    if going:
+        return going[-1][1]
+    with desk.reading() as found:
+        hidden = {row["number"] for row in found.rows("select number from run where hidden")}
+    return next((one for one in numbers if one not in hidden), None)
 
 
 def _opened(desk: Desk, number: int) -> _Open:

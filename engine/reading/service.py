@@ -29,6 +29,7 @@ ANSWERERS: Mapping[str, str] = {
     "log": "logs",
     "log_find": "logs",
     "timeline": "timeline",
+    "neighbours": "timeline",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5
