@@ -37,7 +37,8 @@ class _Open:
 
 def log(desk: Desk, request: Request) -> Document:
     """{"number" (null: the run that goes on, or the newest), "offset" (or "end": true for the last ones), "count",
-    "step", "level": one of `RANKS`, "text", "anchor": [µs, step, number] of a line, or null} →
+    "step", "level": one of `RANKS`, "text", "anchor": [µs, step, number] of a line, or null, "around": true for the page
+    around that line} →
 
     {"number", "state", "going": whether more may come, "share": 0 to 1 of what is there that was read, "total",
     "matching": lines that step, level and text leave, "counts": [[step, rank, lines]], "offset",
@@ -52,8 +53,11 @@ def log(desk: Desk, request: Request) -> Document:
     offset, count = max(0, int(request.get("offset", 0))), min(PAGE, int(request.get("count", PAGE)))
     anchor = request.get("anchor")
     row = index.row_of(wanted, (int(anchor[0]), str(anchor[1]), int(anchor[2]))) if anchor else None
-    if request.get("end"):
+    around = bool(request.get("around"))
+    if request.get("end") or (around and row is None):
         offset = max(0, index.matching(wanted) - count)
+    elif around and row is not None:
+        offset = max(0, row - count // 2)
     return {
         "number": number,
         "state": found.state,
