@@ -159,10 +159,17 @@ def _bare(arguments: argparse.Namespace) -> int:
 
         print(f"instep {__version__}")
         return 0
-    from .commands.running import status
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from .commands.running import status
 
-    arguments.json, arguments.verbose = False, False
-    return status(arguments)
+        arguments.json, arguments.verbose = False, False
+        return status(arguments)
+    import os
+    from pathlib import Path
+
+    from .opening import open_screen
+
+    return open_screen(Path(arguments.directory or os.getcwd()))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ ANSWERERS: Mapping[str, str] = {
     "log_find": "logs",
     "timeline": "timeline",
     "neighbours": "timeline",
+    "latest": "steps",
+    "tail": "steps",
+    "code": "steps",
+    "set_param": "steps",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5

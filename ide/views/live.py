@@ -147,9 +147,8 @@ def _picture(live: Live, message: Message, at: float) -> Live:
     for told in document["steps"]:
         old = before.get(told["name"], StepNow(told["name"]))
         # What the last run said of a step is true until the step is stale again or another run takes it.
-        keeps = (
-            live.going or told["state"] == "fresh" or (old.doing in ("failed", "blocked") and old.plan == told["state"])
-        )
+        stuck = old.doing in ("failed", "blocked") and old.plan == told["state"]
+        keeps = live.going or told["state"] == "fresh" or stuck
         base = old if keeps else StepNow(told["name"])
         steps[told["name"]] = replace(
             base,
@@ -177,17 +176,14 @@ def _picture(live: Live, message: Message, at: float) -> Live:
     paths = message.get("paths") or ()
     if not paths:
         return live
-    fallen = [
-        name for name, one in steps.items() if one.plan != "fresh" and name in before and before[name].plan == "fresh"
-    ]
     stale = [name for name, one in steps.items() if one.plan != "fresh"]
+    fallen = [name for name in stale if name in before and before[name].plan == "fresh"]
     told = f"saved {', '.join(paths[:3])}"
     if fallen or stale:
         names = fallen or stale
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-        return happened(
-            live, at, "stale", f"{told} → {counted(len(names), 'step')} stale: {', '.join(names[:4])}{more}"
-        )
+        listed = f"{', '.join(names[:4])}{more}"
+        return happened(live, at, "stale", f"{told} → {counted(len(names), 'step')} stale: {listed}")
     return happened(live, at, "ok", f"{told} → nothing stale")
 
 
@@ -200,22 +196,27 @@ def _run(live: Live, message: Message, at: float) -> Live:
     steps = dict(live.steps)
     for told in planned:
         old = steps.get(told["name"], StepNow(told["name"]))
-        steps[told["name"]] = replace(
-            old,
-            doing="waiting",
-            began=None,
-            took=None,
-            done=None,
-            total=None,
-            metrics={},
-            counts={},
-            error=None,
-            cause="",
-        )
+        steps[told["name"]] = _as_planned(old)
     cached = sum(told["state"] == "fresh" for told in planned)
     live = replace(live, steps=steps, run=message["run"], going=True, last="")
-    return happened(
-        live, at, "running", f"run {message['run']} started — {cached} cached, {len(planned) - cached} to run"
+    todo = len(planned) - cached
+    return happened(live, at, "running", f"run {message['run']} started — {cached} cached, {todo} to run")
+
+
+def _as_planned(one: StepNow) -> StepNow:
+    """A step that a run is about to look at: nothing of the run before is said of it any more."""
+    fresh = StepNow(one.name)
+    return replace(
+        one,
+        doing="waiting",
+        began=fresh.began,
+        took=fresh.took,
+        done=fresh.done,
+        total=fresh.total,
+        metrics=fresh.metrics,
+        counts=fresh.counts,
+        error=fresh.error,
+        cause=fresh.cause,
     )
 
 
@@ -237,9 +238,9 @@ def _step(live: Live, message: Message, at: float, clock: float) -> Live:
     )
     live = replace(live, steps={**live.steps, name: new})
     match state:
-        case "done" if not old.doing == "done":
+        case "done" if old.doing != "done":
             return happened(live, at, "ok", f"{name} {_seconds(new.took)}")
-        case "failed" if not old.doing == "failed":
+        case "failed" if old.doing != "failed":
             return happened(live, at, "failed", f"{name} failed: {(new.error or {}).get('title', '')}")
         case _:
             return live
