@@ -37,8 +37,8 @@ class _Open:
 
 def log(desk: Desk, request: Request) -> Document:
     """{"number" (null: the run that goes on, or the newest), "offset" (or "end": true for the last ones), "count",
-    "step", "level": one of `RANKS`, "text", "anchor": [µs, step, number] of a line, or null, "around": true for the page
-    around that line} →
+    "step", "level": one of `RANKS`, "text", "anchor": [µs, step, number] of a line, or null, "around": true for the
+    page around that line} →
 
     {"number", "state", "going": whether more may come, "share": 0 to 1 of what is there that was read, "total",
     "matching": lines that step, level and text leave, "counts": [[step, rank, lines]], "offset",

@@ -78,7 +78,7 @@ def _steps(found: Reader, number: int, order: Sequence[str]) -> list[Document]:
     attempts = _by_step(found.rows(_STEPS, [number]))
     items = _by_step(found.rows(_ITEMS, [number]))
     place = {step: index for index, step in enumerate(order)}
-    names = sorted({*attempts, *items}, key=lambda step: place.get(step, len(place)))
+    names = sorted({**attempts, **items}, key=lambda step: place.get(step, len(place)))
     return [_step(one, attempts.get(one, []), items.get(one, []), needs.get(one), before.get(one)) for one in names]
 
 

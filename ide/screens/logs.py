@@ -13,7 +13,7 @@ from ..app import Document, answered
 from ..text import clean
 from ..views.live import Live, Message
 from ..views.log_lines import line_of, names_width, shown
-from ..views.logs import LEVELS, Counted, Looked, above, below, counted_of, nothing
+from ..views.logs import LEVELS, Counted, Looked, Manner, above, below, counted_of, nothing
 from ..widgets.lines import Lines
 from ..widgets.log_view import LogView
 from .place import Place
@@ -74,7 +74,7 @@ class LogsPlace(Place):
     def on_log_view_wants(self, message: LogView.Wants) -> None:
         self.run_worker(self._load(message.row), group="log", exclusive=True, exit_on_error=False)
 
-    def on_log_view_followed(self) -> None:
+    def on_log_view_changed(self) -> None:
         self.draw()
 
     def on_line_view_opened(self) -> None:
@@ -139,8 +139,8 @@ class LogsPlace(Place):
 
     def draw(self) -> None:
         width, counted = self.size.width, self.counted or Counted()
-        follow = "on" if self.view.following else "off"
-        self.head.show([above(self.looked, counted, self.found, follow, self.view.wrap, width)])
+        manner = Manner(self.view.following, self.view.wrap, self.view.aside)
+        self.head.show([above(self.looked, counted, self.found, manner, width)])
         self.view.border_subtitle = Text(below(counted) if self.counted and counted.number is not None else "")
 
     def on_resize(self) -> None:

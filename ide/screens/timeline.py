@@ -10,8 +10,9 @@ from textual.containers import Vertical
 from ...engine.errors import InstepError
 from ..app import Document, answered
 from ..text import clean, seconds
-from ..views.gantt import below, figures, title
+from ..views.gantt import title
 from ..views.live import Live, Message
+from ..views.sums import below, figures
 from ..views.timeline import Chart, chart_of
 from ..widgets.gantt import Gantt
 from ..widgets.line_view import LineView
@@ -29,7 +30,6 @@ class TimePlace(Place):
     DEFAULT_CSS = """
     TimePlace #time-none { height: 1fr; }
     TimePlace #time-chart { height: 1fr; }
-    TimePlace #time-sums { height: 9; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -43,6 +43,7 @@ class TimePlace(Place):
         self._outdated = True
         self._asking = False
         self._arrived = ""
+        self.sums.can_focus = self.none.can_focus = False
 
     def compose(self) -> ComposeResult:
         self.sums.border_title = "Where the time went"
@@ -52,7 +53,6 @@ class TimePlace(Place):
         yield self.sums
 
     def on_mount(self) -> None:
-        self.sums.can_focus = self.none.can_focus = False
         self._say([("… reading the run", "running")])
 
     @property
@@ -100,7 +100,9 @@ class TimePlace(Place):
         elif answer["number"] is None:
             self._say([("Nothing was run here yet.", "text"), ("`1` then `r` runs the steps.", "dim")])
         elif not answer["steps"] and not answer["going"]:
-            self._say([(f"Run {answer['number']} ended before any step did.", "text"), ("`[` goes to the run before.", "dim")])
+            self._say(
+                [(f"Run {answer['number']} ended before any step did.", "text"), ("`[` goes to the run before.", "dim")]
+            )
             self.number = answer["number"]
         else:
             self._document, self.number = answer, answer["number"]
@@ -129,9 +131,9 @@ class TimePlace(Place):
         if self._arrived:
             self.gantt.bars.to_step(self._arrived)
             self._arrived = ""
-        low = self.host.size.height < _LOW
-        self.sums.styles.height = 7 if low else 9
-        self.sums.show(figures(chart, self.size.width - 4, 5 if low else 7))
+        lines = figures(chart, self.size.width - 4, 5 if self.host.size.height < _LOW else 7)
+        self.sums.styles.height = len(lines) + 2
+        self.sums.show(lines)
 
     def on_resize(self) -> None:
         self.draw()
@@ -150,7 +152,9 @@ class TimePlace(Place):
         if row is None or self.chart is None or not row.spans:
             return ""
         waited = f", waited {seconds(row.waited)}" if row.waited else ""
-        return f"{clean(row.step)}: from {seconds(row.spans[0].start)} for {seconds(row.worked(self.chart.now))}{waited} "
+        return (
+            f"{clean(row.step)}: from {seconds(row.spans[0].start)} for {seconds(row.worked(self.chart.now))}{waited} "
+        )
 
     def action_open(self) -> None:
         if self.gantt.bars.step:

@@ -4,7 +4,6 @@ Marks say what colours say: `█` is on the longest chain and `▆` is not, `░
 expected, `✗` failed, `↻` was tried again, `‖` was ended.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich.text import Text
@@ -17,6 +16,8 @@ LABEL = 22
 """Columns right of the last bar for what is said of it."""
 _TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _HOURS = 3600
+_SHORTEST = 8
+"""Columns of a label that has no room."""
 _APART = 9
 """Columns between ticks, at least."""
 _STYLES = {"done": "ok", "failed": "failed", "running": "running", "cancelled": "dim", "interrupted": "dim"}
@@ -70,7 +71,7 @@ def axis(scale: Scale, names: int) -> Text:
     tick = max(0, round(scale.left / every))
     while (at := scale.column(tick * every)) < scale.columns:
         label = _moment(tick * every)
-        if 0 <= at and at + len(label) <= scale.columns:
+        if at >= 0 and at + len(label) <= scale.columns:
             cells[at : at + len(label)] = label
         tick += 1
     return Text.assemble((pad("  step", names + 4), "dim"), ("".join(cells), "dim"), no_wrap=True, end="")
@@ -100,8 +101,18 @@ def bar_line(row: Row, chart: Chart, scale: Scale, names: int) -> Text:
         cells.fill(row.expected[0], row.expected[1], "╌", "running" if row.going else "dim")
     if row.going:
         cells.put(scale.column(chart.now), "▶", "running.bold")
-    label = _label(row, chart)
-    return line.append_text(cells.text(fit(label, scale.columns), _label_style(row)))
+    return line.append_text(cells.text(_label(row, chart), _label_style(row), _beyond(row, chart, scale)))
+
+
+def _beyond(row: Row, chart: Chart, scale: Scale) -> str:
+    """Which way its bar is, where it is not on the screen."""
+    if not row.spans:
+        return ""
+    end = row.spans[-1].end
+    last = row.expected[1] if row.expected is not None else chart.now if end is None else end
+    if scale.column(last) < 0:
+        return "‹"
+    return "›" if scale.column(min(row.spans[0].start, row.ready or row.spans[0].start)) >= scale.columns else ""
 
 
 def _draw(cells: "_Cells", row: Row, span: Span, solid: str, now: float, *, last: bool) -> None:
@@ -197,77 +208,28 @@ class _Cells:
         for at in range(max(0, first), min(self.scale.columns, max(first + 1, self.scale.column(end)))):
             self.put(at, char, style)
 
-    def text(self, label: str, style: str) -> Text:
-        """With the label after the last that is drawn, or at the end of the line where there is no room for it."""
-        used = max((at + 1 for at, char in enumerate(self._chars) if char != " "), default=-1)
-        at = max(0, min(used + 1, self.scale.columns - width(label))) if label else self.scale.columns
+    def text(self, label: str, style: str, beyond: str) -> Text:
+        """With the label where there is room: right of what is drawn, else left of it, else cut."""
+        columns = self.scale.columns
+        drawn = [at for at, char in enumerate(self._chars) if char != " "]
+        if not drawn:
+            label = {"‹": f"‹ {label}", "›": f"{label} ›"}.get(beyond, label)
+            return Text(fit(label, columns).rjust(columns if beyond == "›" else 0), style, no_wrap=True, end="")
+        if drawn[-1] + 2 + width(label) <= columns:
+            return self._inked(0, drawn[-1] + 1).append(f" {label}", style)
+        if width(label) < drawn[0]:
+            space = " " * (drawn[0] - 1 - width(label))
+            left = Text.assemble(space, (f"{label} ", style), no_wrap=True, end="")
+            return left.append_text(self._inked(drawn[0], drawn[-1] + 1))
+        room = max(_SHORTEST, columns - drawn[-1] - 2)
+        return self._inked(0, min(drawn[-1] + 1, columns - room - 1)).append(f" {fit(label, room)}", style)
+
+    def _inked(self, begin: int, end: int) -> Text:
         line = Text(no_wrap=True, end="")
-        for char, ink in zip(self._chars[:at], self._styles[:at], strict=True):
+        for char, ink in zip(self._chars[begin:end], self._styles[begin:end], strict=True):
             line.append(char, ink or None)
-        return line.append(label, style)
+        return line
 
 
 def title(chart: Chart) -> str:
     return f"Timeline  run {chart.number}"
-
-
-def below(chart: Chart) -> str:
-    """In the frame: how long, and the longest chain."""
-    length = f"{seconds(chart.now)} so far" if chart.going else f"{chart.state} in {seconds(chart.now)}"
-    path = " → ".join(clean(one) for one in chart.critical)
-    return f"{length} · critical path: {path}" if path else length
-
-
-def figures(chart: Chart, columns: int, rows: int) -> list[Text]:
-    """Where the time went: the longest steps with what they took before, beside the sums."""
-    left = [_longest(one, chart) for one in chart.longest()[: max(1, rows - 1)]] or [Text("no step has run", "dim")]
-    right = _sums(chart)
-    room = min(56, columns * 3 // 5)
-    lines: list[Text] = []
-    for at in range(max(len(left), len(right))):
-        line = left[at].copy() if at < len(left) else Text()
-        line.truncate(room - 2, overflow="ellipsis")
-        line.pad_right(max(0, room - line.cell_len))
-        lines.append(line.append_text(right[at]) if at < len(right) else line)
-    return [*lines[: max(1, rows - 1)], legend()]
-
-
-def _longest(row: Row, chart: Chart) -> Text:
-    before = f"  (run {row.before[0]}: {seconds(row.before[1])})" if row.before else "  (first time)"
-    critical = row.step in chart.critical
-    return Text.assemble(
-        (pad(fit(clean(row.step), 18), 19), "text.bold" if critical else "text"),
-        (f"{seconds(row.worked(chart.now)):>7}", "running" if row.going else "text"),
-        (before, "dim"),
-        ("  waited " + seconds(row.waited) if row.waited >= 0.1 else "", "stale"),
-    )
-
-
-def _sums(chart: Chart) -> list[Text]:
-    reused = sum(one.state == "reused" for one in chart.rows)
-    worked = sum(one.worked(chart.now) for one in chart.rows)
-    told: Sequence[tuple[str, str, str]] = (
-        ("saved by re-use", seconds(chart.saved), plural(reused, "step")),
-        ("critical path", seconds(chart.critical_seconds), _share(chart.critical_seconds, chart.end)),
-        ("steps in sum", seconds(worked), f"{worked / chart.now:.1f} at once" if chart.now > 0 else ""),
-        ("waiting in sum", seconds(chart.waited), "for a worker"),
-    )
-    return [Text.assemble((pad(name, 17), "dim"), (f"{took:>7}", "text"), (f"  {of}", "dim")) for name, took, of in told]
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{part / whole:.0%} of the run" if whole > 0 else ""
-
-
-def legend() -> Text:
-    parts = (
-        ("█", "critical path"),
-        ("▆", "other"),
-        ("░", "waits for a worker"),
-        ("╌", "expected"),
-        ("▂▅█", "items at once"),
-    )
-    line = Text(no_wrap=True, end="")
-    for mark, word in parts:
-        line.append(mark, "text").append(f" {word}   ", "dim")
-    return line

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.cells import cell_len, chop_cells, get_character_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from rich.text import Text
 
 from ..text import clean, fit, pad, width
@@ -22,6 +22,8 @@ _NARROW = 100
 """Below so many columns lines have a shorter head."""
 _MORE = 20
 """Characters that saying how many more there are takes."""
+_ROOM = 12
+"""Columns of what was said, where there is hardly room beside its head."""
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff]")
 
 
@@ -69,7 +71,7 @@ def head(line: LogLine, names: int, columns: int) -> Text:
     style = _STYLES[line.rank] if line.rank > 1 else "dim"
     mark = (_MARKS if wide else _SHORT)[line.rank]
     return Text.assemble(
-        (f"{at}  ", "dim"), (f"{pad(fit(name, names), names)}  ", "running"), (mark, style), no_wrap=True, end=""
+        (f"{at}  ", "dim"), (f"{pad(fit(name, names), names)}  ", "text"), (mark, style), no_wrap=True, end=""
     )
 
 
@@ -92,47 +94,61 @@ def matches(text: str, find: str) -> list[tuple[int, int]]:
 def from_column(text: Text, left: int, columns: int) -> Text:
     """The part of a line that `columns` from column `left` show; half of a wide character is a space."""
     start, at = _index(text.plain, left)
-    part = text[start : start + columns]
-    return part if at == left else Text.assemble(" " * (at - left), part, no_wrap=True, end="")
+    space = at - left
+    end, _ = _index(text.plain[start:], max(0, columns - space))
+    part = text[start : start + end]
+    return Text.assemble(" " * space, part, no_wrap=True, end="") if space else part
 
 
 def _index(text: str, column: int) -> tuple[int, int]:
-    """The first character that begins at `column` or after it, and where it begins."""
-    if text[:column].isascii():
+    """The first character that begins at `column` or after it, and where it begins; what has no width belongs to the
+    character before it."""
+    if not column or text[: column + 1].isascii():
         return min(column, len(text)), column
     at = 0
     for index, one in enumerate(text):
-        if at >= column:
+        size = get_character_cell_size(one)
+        if at >= column and size:
             return index, at
-        at += get_character_cell_size(one)
+        at += size
     return len(text), max(at, column)
+
+
+def _cuts(text: str, room: int, most: int) -> list[int]:
+    """Where the rows of a text end, at most `most`; a wide character that does not fit begins the next row."""
+    ends: list[int] = []
+    begin = 0
+    while len(ends) < most:
+        end, at = _index(text[begin : begin + 4 * room], room)
+        while at > room and end > 1:
+            end -= 1
+            at -= get_character_cell_size(text[begin + end])
+        begin = min(len(text), begin + max(1, end))
+        ends.append(begin)
+        if begin == len(text):
+            break
+    return ends
 
 
 def wrapped(line: LogLine, find: str, names: int, columns: int, most: int) -> list[Text]:
     """The line in rows of `columns`, at most `most`; the first with the head, the others below what was said."""
     first = head(line, names, columns)
-    room = max(8, columns - first.cell_len)
-    said = body(line, find)
-    cuts: list[int] = []
-    for part in chop_cells(line.text[: room * most + 1], room)[:most]:
-        cuts.append((cuts[-1] if cuts else 0) + len(part))
-    if cuts and cuts[-1] < len(line.text):
-        kept = max(0, cuts[-1] - _MORE)
-        said = Text.assemble(said[:kept], (f" … {len(line.text) - kept:,} more", "dim"), no_wrap=True, end="")
-    rows = [said[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)] or [said]
+    room = max(_ROOM, columns - first.cell_len)
+    said, ends = body(line, find), _cuts(line.text, room, most)
+    rows = [said[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    if ends[-1] < len(line.text):
+        begin = ends[-2] if len(ends) > 1 else 0
+        end = begin + _index(line.text[begin : ends[-1]], max(0, room - _MORE))[0]
+        rest = fit(f" … {len(line.text) - end:,} more", room)
+        rows[-1] = Text.assemble(said[begin:end], (rest, "dim"), no_wrap=True, end="")
     space = Text(" " * first.cell_len, no_wrap=True, end="")
     return [Text.assemble(first if at == 0 else space, row, no_wrap=True, end="") for at, row in enumerate(rows)]
 
 
 def height(line: LogLine, names: int, columns: int, most: int) -> int:
     """How many rows `wrapped` makes of it."""
-    room = max(8, columns - head(line, names, columns).cell_len)
-    if len(line.text) > room * most or line.text.isascii():
-        return min(most, max(1, -(-len(line.text) // room)))
-    return min(most, max(1, len(chop_cells(line.text, room))))
+    return len(_cuts(line.text, max(_ROOM, columns - head(line, names, columns).cell_len), most))
 
 
 def columns_of(line: LogLine) -> int:
     return len(line.text) if line.text.isascii() else cell_len(line.text)
-
-

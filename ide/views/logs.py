@@ -12,6 +12,8 @@ from .log_lines import shown
 LEVELS = ("debug", "info", "warning", "error")
 """As the reading process ranks them; `debug` leaves every line."""
 _SHOWN = {"debug": "all", "info": "≥info", "warning": "≥warning", "error": "≥error"}
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What is looked at: lines of `step` ("": all) from `level` on with `text` in them; `find` is marked in them."""
@@ -67,11 +69,24 @@ def counted_of(document: Mapping[str, Any]) -> Counted:  # Any: JSON of `log`
     )
 
 
-def above(looked: Looked, counted: Counted, found: tuple[int, int] | None, follow: str, wrap: bool, room: int) -> Text:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How lines are shown: whether the end is followed, wrapped, or from which column on."""
+
+    follows: bool = True
+    wrap: bool = False
+    aside: int = 0
+
+
+def above(looked: Looked, counted: Counted, found: tuple[int, int] | None, manner: Manner, room: int) -> Text:
     """The line above the log: what is looked at, which match, whether it follows. `found` is (which, of how many)."""
     run = counted.number if counted.number is not None else looked.run
     text = Text.assemble(
-        (" run ", "dim"), (str(run) if run is not None else "–", "text.bold"), ("   steps ", "dim"), no_wrap=True, end=""
+        (" run ", "dim"),
+        (str(run) if run is not None else "–", "text.bold"),
+        ("   steps ", "dim"),
+        no_wrap=True,
+        end="",
     )
     text.append(fit(clean(looked.step), 24) or "all", "running" if looked.step else "text")
     text.append("   level ", "dim").append(_SHOWN[looked.level], "text" if looked.level == LEVELS[0] else "stale")
@@ -80,22 +95,20 @@ def above(looked: Looked, counted: Counted, found: tuple[int, int] | None, follo
     if looked.find:
         at = "no match" if found == (0, 0) else f"{found[0]:,}/{found[1]:,}" if found else "…"
         text.append("   find: ", "dim").append(f" {fit(shown(looked.find), 24)} ", "match").append(f" {at}", "text")
-    right = Text.assemble(_following(counted, follow), (f"   wrap {'on' if wrap else 'off'} ", "dim"))
+    aside = f"   from column {manner.aside + 1:,}" if manner.aside else ""
+    wrap = f"{aside}   wrap {'on' if manner.wrap else 'off'} "
+    right = Text.assemble(_following(counted, follows=manner.follows), (wrap, "dim"))
     gap = room - text.cell_len - right.cell_len
     return text.append(" " * gap).append_text(right) if gap > 0 else text
 
 
-def _following(counted: Counted, follow: str) -> Text:
+def _following(counted: Counted, *, follows: bool) -> Text:
     if counted.share < 1:
         return Text(f"reading {counted.share:.0%}", "running")
-    match follow:
-        case "on" if counted.going:
-            return Text("▼ following", "ok")
-        case "off" if counted.going:
-            return Text("‖ not following (f)", "stale")
-        case _:
-            word = {"done": ("✓ ", "ok"), "failed": ("✗ ", "failed")}.get(counted.state, ("‖ ", "dim"))
-            return Text(f"{word[0]}{counted.state}", word[1]) if counted.state else Text()
+    if counted.going:
+        return Text("▼ following (f)", "ok") if follows else Text("‖ not following (f)", "stale")
+    mark, style = {"done": ("✓ ", "ok"), "failed": ("✗ ", "failed")}.get(counted.state, ("‖ ", "dim"))
+    return Text(f"{mark}{counted.state}", style) if counted.state else Text()
 
 
 def below(counted: Counted) -> str:

@@ -25,8 +25,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step. `needs` is None where not known; `ready` is when its inputs were there; `expected` is (from, to) of what
-    is still to come of it, where that can be said; `before` is (run, seconds)."""
+    """One step. `needs` is None where not known; `ready` is when its inputs were there; `expected` is (from, to) of
+    what is still to come of it, where that can be said; `before` is (run, seconds)."""
 
     step: str
     state: str
@@ -102,7 +102,8 @@ def chart_of(document: Document, live: Live, clock: float) -> Chart:
     stop = document["ended"] / 1e6 if document["ended"] is not None else clock
     rows = [_recorded(one, started, stop - started, going=going) for one in document["steps"]]
     now = max([stop - started, *(span.end or span.start for one in rows for span in one.spans)], default=0.0)
-    steps = live.steps if going and live.run in (None, document["number"]) else {}
+    mine = going and live.run in (None, document["number"])
+    steps: Mapping[str, StepNow] = live.steps if mine else {}
     known = {one.step for one in rows}
     rows = [_with_live(one, steps.get(one.step)) for one in rows]
     rows += [_to_come(one) for name, one in steps.items() if name not in known and one.doing == "waiting"]

@@ -33,8 +33,8 @@ class LogView(LineView):
             super().__init__()
             self.row = row
 
-    class Followed(Message):
-        """Whether it follows the end has changed."""
+    class Changed(Message):
+        """Whether it follows the end has changed, or from which column on it shows lines."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -71,6 +71,11 @@ class LogView(LineView):
             self._follow()
         elif moved:
             self.scroll_to(y=max(0, at - below_top), animate=False, force=True, immediate=True)
+        self.call_after_refresh(self._set_thumb)
+
+    def _set_thumb(self) -> None:
+        """A scrollbar that was not there yet when the view was scrolled does not know where it is."""
+        self.vertical_scrollbar.position = self.scroll_offset.y
 
     def say(self, notice: Sequence[Text]) -> None:
         """Say this in place of lines."""
@@ -83,7 +88,7 @@ class LogView(LineView):
     def follow(self, on: bool) -> None:
         if on != self.following:
             self.following = on
-            self.post_message(self.Followed())
+            self.post_message(self.Changed())
         if on and self.count:
             self._put(self.count - 1)
 
@@ -183,6 +188,7 @@ class LogView(LineView):
         visible = (self.rows.get(top + at) for at in range(self.scrollable_content_region.height))
         widest = max((columns_of(one) for one in visible if one), default=0)
         self.aside = 0 if self.wrap else max(0, min(self.aside + by, widest - _SIDEWAYS))
+        self.post_message(self.Changed())
         self.redraw()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
