@@ -164,12 +164,11 @@ def _bare(arguments: argparse.Namespace) -> int:
 
         arguments.json, arguments.verbose = False, False
         return status(arguments)
-    import os
     from pathlib import Path
 
     from .opening import open_screen
 
-    return open_screen(Path(arguments.directory or os.getcwd()))
+    return open_screen(Path(arguments.directory) if arguments.directory else Path.cwd())
 
 
 if __name__ == "__main__":

@@ -83,6 +83,9 @@ ACTIONS: Sequence[Action] = (
     Action("older_run", ("[",), "Older run", "the run before this one", "look", ("logs", "time"), True),
     Action("newer_run", ("]",), "Newer run", "the run after this one", "look", ("logs", "time"), True),
     Action("copy", ("y",), "Copy", "copy the line or the step's time", "look", ("logs", "time")),
+    # Start
+    Action("begin", ("enter",), "First pipeline", "write a first pipeline and run it", "act", ("start",), True),
+    Action("pick", ("s",), "Pick functions", "mark functions in my files as steps", "act", ("start",), True),
     # Everywhere
     Action("undo", ("u",), "Undo", "take back what was just done", "act"),
     Action("filter", ("/",), "Filter", "filter; in Runs `/where SQL` too", "look", ("pipeline", "runs"), True),

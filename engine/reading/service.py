@@ -21,6 +21,7 @@ from .desk import Answerer, Desk, Document
 ANSWERERS: Mapping[str, str] = {
     "runs": "history",
     "about": "history",
+    "brief": "history",
     "mark": "history",
     "run": "runs",
     "step": "runs",

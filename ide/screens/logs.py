@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.suggester import SuggestFromList
 
 from ...engine.errors import InstepError
-from ..app import Document, answered
+from ..asking import Document
 from ..text import clean
 from ..views.live import Live, Message
 from ..views.log_lines import line_of, names_width, shown
@@ -36,7 +36,7 @@ class LogsPlace(Place):
         self.found: tuple[int, int] | None = None
         self.head, self.view = Lines(id="log-head"), LogView(id="log-lines", classes="pane")
         self.head.can_focus = False
-        self._asking = False
+        self._asking = self._arrived = False
 
     def compose(self) -> ComposeResult:
         self.view.border_title = "Logs"
@@ -50,17 +50,22 @@ class LogsPlace(Place):
     # What comes in
 
     async def refresh_shown(self) -> None:
-        if not self.chosen:
-            await self._look(replace(self.looked, run=None))
-        else:
+        if self.chosen:
             await self._load()
+        else:
+            await self._look(replace(self.looked, run=None))
+        if self._arrived:
+            self._arrived = False
+            await self._to_match(0)
 
-    def arrive(self, **where: Any) -> None:  # Any: a run's number, a step's name
+    def arrive(self, **where: Any) -> None:  # Any: a run's number, a step's name, a text to find
         if "run" in where:
             self.chosen = where["run"] is not None
             self.looked = replace(self.looked, run=where["run"])
         if "step" in where:
             self.looked = replace(self.looked, step=str(where["step"]))
+        if "find" in where:
+            self.looked, self._arrived = replace(self.looked, find=str(where["find"])), True
 
     def take(self, live: Live, message: Message) -> None:
         if message["t"] == "run" and not self.chosen:
@@ -85,8 +90,9 @@ class LogsPlace(Place):
 
     async def _look(self, looked: Looked) -> None:
         """Look at something else; the cursor stays on its line, or the next one that is left."""
-        anew, self.looked, self.found = not looked.same_lines(self.looked), looked, None
-        self.view.find = looked.find
+        anew, self.looked = not looked.same_lines(self.looked), looked
+        if looked.find != self.view.find:
+            self.view.find, self.found = looked.find, None
         self.view.redraw()
         await self._load(anew=anew)
 
@@ -94,16 +100,15 @@ class LogsPlace(Place):
         asked = self.looked
         self._asking = True
         try:
-            answer = await answered(self.host, "log", **asked.request(), **self._where(row, anew=anew))
+            answer = await self.host.ask("log", **asked.request(), **self._where(row, anew=anew))
+        except InstepError as error:
+            if asked.same_lines(self.looked):
+                self.view.say(nothing(asked, None, error.problems[0].what, error.problems[0].mend))
+        else:
+            if asked.same_lines(self.looked):
+                self._show(answer, anew=anew)
         finally:
             self._asking = False
-        if not asked.same_lines(self.looked):
-            return
-        if isinstance(answer, InstepError):
-            problem = answer.problems[0]
-            self.view.say(nothing(asked, None, problem.what, problem.mend))
-        else:
-            self._show(answer, anew=anew)
         self.draw()
 
     def _where(self, row: int | None, *, anew: bool) -> Mapping[str, Any]:  # Any: JSON
@@ -127,6 +132,8 @@ class LogsPlace(Place):
         if counted.share < 1 or not counted.matching:
             view.say(nothing(self.looked, counted, "", ""))
             return
+        if anew and (before is None or before.matching != counted.matching or not same):
+            self.found = None
         grown = before is not None and before.total != counted.total
         at: int | None = answer["anchor"]
         if view.at_cursor() is not None and at is None and not view.following:
@@ -198,8 +205,12 @@ class LogsPlace(Place):
         if not asked.find:
             return
         request = {**asked.request(), "find": asked.find, "row": max(0, self.view.cursor), "by": by}
-        answer = await answered(self.host, "log_find", **request)
-        if isinstance(answer, InstepError) or asked != self.looked:
+        try:
+            answer = await self.host.ask("log_find", **request)
+        except InstepError as error:
+            self.host.say(error.problems[0].what, "failed")
+            return
+        if asked != self.looked:
             return
         self.found = (answer["index"], answer["count"])
         if answer["row"] is not None:
@@ -270,8 +281,11 @@ class LogsPlace(Place):
     async def _to_run(self, which: str) -> None:
         if self.looked.run is None:
             return
-        answer = await answered(self.host, "neighbours", number=self.looked.run)
-        number = None if isinstance(answer, InstepError) else answer[which]
+        try:
+            number = (await self.host.ask("neighbours", number=self.looked.run))[which]
+        except InstepError as error:
+            self.host.say(error.problems[0].what, "failed")
+            return
         if number is None:
             self.host.say(f"there is no {which} run", "stale")
             return

@@ -109,12 +109,16 @@ class PipelinePlace(Place):
         strip = self.query_one("#activity", Lines)
         strip.border_title = f"{len(live.problems)} mistakes" if told else "Activity"
         strip.show(told or activity(live, 200))
-        strip.scroll_to(y=0 if told else strip.max_scroll_y, animate=False)
+        if not told:
+            strip.call_after_refresh(strip.action_last)
         if live.loaded and not self._preloaded:
             self._preloaded = True
             self.run_worker(preload, thread=True, exit_on_error=False)
         if live.loaded and not live.steps and not live.problems:
             self.host.go("start")
+        elif live.steps and self.host.run_first:
+            self.host.run_first = False
+            self.action_run()
 
     def _say_problems(self, live: Live) -> None:
         detail = self.detail

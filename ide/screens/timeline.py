@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ...engine.errors import InstepError
-from ..app import Document, answered
+from ..asking import Document
 from ..text import clean, seconds
 from ..views.gantt import title
 from ..views.live import Live, Message
@@ -88,16 +88,18 @@ class TimePlace(Place):
         self._asking, self._outdated = True, False
         number = self.number if self.chosen else None
         try:
-            answer = await answered(self.host, "timeline", number=number)
+            answer = await self.host.ask("timeline", number=number)
+        except InstepError as error:
+            problem = error.problems[0]
+            self._say([(f"✗ {clean(problem.what)}", "failed"), (f"  {clean(problem.mend)}", "text")])
+            return
         finally:
             self._asking = False
-        if number != (self.number if self.chosen else None):
-            return
-        if isinstance(answer, InstepError):
-            self._document = None
-            problem = answer.problems[0]
-            self._say([(f"✗ {clean(problem.what)}", "failed"), (f"  {clean(problem.mend)}", "text")])
-        elif answer["number"] is None:
+        if number == (self.number if self.chosen else None):
+            self._take_in(answer)
+
+    def _take_in(self, answer: Document) -> None:
+        if answer["number"] is None:
             self._say([("Nothing was run here yet.", "text"), ("`1` then `r` runs the steps.", "dim")])
         elif not answer["steps"] and not answer["going"]:
             self._say(

@@ -62,6 +62,7 @@ class Detail(Host, Vertical):
         super().__init__(id=id, classes=classes)
         self.tab = "Metrics"
         self.step = ""
+        self._doing = ""
         self.frames = 3
         self.metric = 0
         self._live = Live()
@@ -94,6 +95,11 @@ class Detail(Host, Vertical):
                 self.tab = "Error"
             elif self.tab == "Error" and not self._error(one):
                 self.tab = "Metrics"
+        elif one is not None and one.doing == "failed" != self._doing and self.tab in ("Metrics", "Data"):
+            self.tab = "Error"
+        elif one is not None and self._doing == "failed" != one.doing and self.tab == "Error":
+            self.tab = "Metrics"
+        self._doing = one.doing if one is not None else ""
         edition = (step, live.run, live.going and one is not None and bool(one.doing) and one.doing != "reused")
         code = (edition, one and (one.path, one.line), tuple(str(reason) for reason in one.reasons) if one else ())
         if (edition, code) != self._edition:
@@ -129,7 +135,8 @@ class Detail(Host, Vertical):
             number = answer["number"]
             if number is not None:
                 answer |= {"tail": (await self.host.ask("tail", number=number, step=step, lines=KEPT_LINES))["lines"]}
-            code = await self.host.ask("code", step=step, path=one.path, line=one.line, number=number)
+            good = answer.get("good") or number
+            code = await self.host.ask("code", step=step, path=one.path, line=one.line, number=good)
         except InstepError as error:
             if step == self.step:
                 self._problem = f"{error.problems[0].what}. {error.problems[0].mend}".strip()
@@ -184,7 +191,7 @@ class Detail(Host, Vertical):
             if top and self.tab == "Code" and self._code:
                 told.scroll_to(y=max(0, view.changed_first(self._code) - 3), animate=False)
             if self.tab == "Log":
-                told.action_last()
+                told.call_after_refresh(told.action_last)
 
     def _told(self, one: StepNow, error: Message | None, room: int) -> list[Text]:
         answer = self._answer

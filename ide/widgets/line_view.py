@@ -21,7 +21,9 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     in a view that only scrolls."""
 
     DEFAULT_CSS = """
-    LineView { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; background: $i-ground; }
+    LineView { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; background: $i-ground;
+        scrollbar-background: $i-ground; scrollbar-background-hover: $i-ground; scrollbar-background-active: $i-ground;
+        scrollbar-color: $i-line; scrollbar-color-hover: $i-dim; scrollbar-color-active: $i-dim; }
     """
     HAS_CURSOR = True
 
