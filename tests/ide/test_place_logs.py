@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from place_app import app_on, picture, played, until
+from textual import events
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "reading"))
@@ -322,10 +323,17 @@ async def test_wrap_and_level_are_remembered(root):
 
 
 @played
-async def test_the_mouse_scrolls_away_from_the_end_and_chooses_a_line(root):
+async def test_the_mouse_chooses_a_line_and_scrolling_up_stops_following(root):
     async with app_on(root, "logs").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
         assert here.view.following
+        here.view.post_message(events.MouseScrollUp(here.view, 5, 5, 0, 0, 0, False, False, False))
+        await until(pilot, lambda: not here.view.following)
+        top = here.view.scroll_offset.y
+        assert top < here.view.max_scroll_y
         await pilot.click(here.view, offset=(20, 5))
-        assert here.view.at_cursor().text in drawn(here)[4]
-        assert not here.view.following
+        assert here.view.cursor == top + 4
+        assert drawn(here)[4].endswith(here.view.at_cursor().text)
+        await pilot.press("w")
+        await pilot.click(here.view, offset=(20, 8))
+        assert drawn(here)[7].endswith(here.view.at_cursor().text)

@@ -110,10 +110,11 @@ class LoggedRun:
         self.journal.append(ItemsEnded(self.run_id, made, StepName(step), rows))
         return made
 
-    def starts(self, step: str, start: float) -> None:
-        self.journal.append(
-            StepStarted(self.run_id, StepRunId(new_id()), StepName(step), None, 1, "local", "", self.moment(start))
-        )
+    def starts(self, step: str, start: float) -> str:
+        """A step that has started; returns the id of its step run."""
+        made = StepRunId(new_id())
+        self.journal.append(StepStarted(self.run_id, made, StepName(step), None, 1, "local", "", self.moment(start)))
+        return made
 
     def moment(self, seconds: float) -> int:
         return self.began + round(seconds * 1e6)
