@@ -14,6 +14,7 @@ from .log_index import Line
 @dataclass(slots=True)
 class _File:
     path: Path
+    name: str
     rows: LiveRows
     offset: int = 0
     ended: bool = False
@@ -59,7 +60,7 @@ def _told(one: _File, take: Callable[[list[Line]], None], until: float) -> bool:
 
 def _opened(path: Path) -> _File:
     owner = StepName(path.stem.rpartition("-")[0])
-    return _File(path, LiveRows(0, RunId(""), StepRunId(path.stem), owner, 1))
+    return _File(path, path.stem, LiveRows(0, RunId(""), StepRunId(path.stem), owner, 1))
 
 
 def _lines(one: _File, records: list[Record]) -> list[Line]:
@@ -76,6 +77,6 @@ def _last(one: _File) -> list[Line]:
 
 def _line(one: _File, row: Row) -> Line:
     _, step_run_id, seq, t, stream, level, text = row
-    item = str(step_run_id)[len(one.path.stem) + 1 :]
+    item = str(step_run_id)[len(one.name) + 1 :]
     assert isinstance(seq, int) and isinstance(t, int)
     return t, str(one.rows.step), seq, int(item) if item else None, str(stream), str(level), str(text)

@@ -35,12 +35,15 @@ _SEQUENCE = r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
 _TEXT = f"case when contains(text, chr(27)) then regexp_replace(text, '{_SEQUENCE}', '', 'g') else text end"
 """Colours are not part of what a person looks for."""
 _MADE = f"t, step, seq, item, stream, level, {_RANK}, {_TEXT}"
-_CATALOG = f"""insert into line select row_number() over () - 1, * from (select {_MADE} from (
-    select epoch_us(l.ts) as t, coalesce(s.step, '?') as step, l.seq,
-    try_cast(split_part(l.step_run_id, '.', 2) as bigint) as item, l.stream, l.level, l.text from catalog.log_line l
-    left join (select distinct split_part(step_run_id, '.', 1) as id, step from catalog.step_run
-    where run_id in {{run}}) s on s.id = split_part(l.step_run_id, '.', 1)
-    where l.run_id in {{run}}) order by 1, 2, 3)""".format(run="(select run_id from catalog.run where number = $1)")
+_CATALOG = f"""insert into line with said as (from catalog.log_line where run_id in {{run}}),
+    launch as (select distinct split_part(step_run_id, '.', 1) as id, step
+        from catalog.step_run where run_id in {{run}}),
+    one as (select distinct step_run_id, split_part(step_run_id, '.', 1) as id from said),
+    speaker as (select step_run_id, coalesce(step, '?') as step,
+        try_cast(split_part(step_run_id, '.', 2) as bigint) as item from one left join launch using (id))
+    select row_number() over () - 1, * from (select {_MADE} from (
+        select epoch_us(said.ts) as t, step, seq, item, stream, level, text from said join speaker using (step_run_id)
+    ) order by 1, 2, 3)""".format(run="(select run_id from catalog.run where number = $1)")
 """By the id of the launch, which an item's id begins with: an item that was cut off has lines and no end."""
 _ROW = "t, step, seq, item, stream, level, rank, text"
 
@@ -85,7 +88,7 @@ class LogIndex:
         self.total = 0
         self._db = db
         self._views: dict[Wanted, _View] = {}
-        self._counted: tuple[int, list[tuple[str, int, int]]] = (-1, [])
+        self._counts: dict[tuple[str, int], int] = {}
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         db.execute(f"create table pending({columns})")
         db.execute(f"create table line(pos BIGINT, {columns.replace('text VARCHAR', 'rank UTINYINT, text VARCHAR')})")
@@ -98,7 +101,8 @@ class LogIndex:
         """All lines that the catalog has of a run. The index goes on living in the reader's database."""
         index = LogIndex(found.db)
         found.db.execute(_CATALOG, [number]).fetchall()
-        index.total = index._one("select count(*) from line")
+        index._count("line")
+        index.total = sum(index._counts.values())
         return index
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -125,6 +129,7 @@ class LogIndex:
             f"insert into line select {self.total} + row_number() over () - 1, *"
             f" from (select {_MADE} from pending order by 1, 2, 3)"
         )
+        self._count(f"(select step, {_RANK} as rank from pending)")
         self._db.execute("truncate pending")
         if first < self.total:
             self._db.execute(
@@ -137,10 +142,12 @@ class LogIndex:
 
     def counts(self) -> list[tuple[str, int, int]]:
         """(step, rank, lines), of all lines."""
-        if self._counted[0] != self.total:
-            rows = self._db.execute("select step, rank, count(*) from line group by all order by all").fetchall()
-            self._counted = (self.total, rows)
-        return self._counted[1]
+        return [(step, rank, lines) for (step, rank), lines in sorted(self._counts.items())]
+
+    def _count(self, came: str) -> None:
+        """Counting a million lines for each page would take longer than the page."""
+        for step, rank, lines in self._db.execute(f"select step, rank, count(*) from {came} group by all").fetchall():
+            self._counts[step, rank] = self._counts.get((step, rank), 0) + lines
 
     def matching(self, wanted: Wanted) -> int:
         """How many lines are wanted."""
@@ -189,9 +196,6 @@ class LogIndex:
             kept = view.positions[: view.positions.searchsorted(view.upto)]
             view.positions, view.upto = numpy.concatenate([kept, came]), self.total
         return view.positions
-
-    def _one(self, query: str) -> int:
-        return int(self._db.execute(query).fetchall()[0][0])
 
 
 def _encodable(value: object) -> object:
