@@ -147,9 +147,9 @@ def parallel(worked: Sequence[tuple[int, int]], bins: int) -> list[float]:
     begin, end = min(start for start, _ in worked), max(end for _, end in worked)
     width = max(1.0, (end - begin) / bins)
     filled = [0.0] * bins
-    for start, stop in worked:
-        for at in range(int((start - begin) / width), min(bins - 1, int((stop - begin) / width)) + 1):
-            left = begin + at * width
+    for start, stop in ((one - begin, other - begin) for one, other in worked):  # a float holds no µs since 1970
+        for at in range(int(start / width), min(bins - 1, int(stop / width)) + 1):
+            left = at * width
             filled[at] += max(0.0, min(stop, left + width) - max(start, left))
     return [round(one / width, 2) for one in filled]
 
