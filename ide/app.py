@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker
 
 from . import kept, keys
 from .asking import Asker, Document
@@ -140,6 +141,8 @@ class InstepApp(Frame):
             self.say(" — ".join(str(first[part]) for part in ("what", "mend") if first.get(part)), "failed")
         elif message.document is not None and "nothing" in message.document:
             self.say("nothing to run: every step is fresh", "ok")
+        else:
+            self.say("")
 
     async def ask(self, op: str, **request: Any) -> Document:  # Any: JSON
         """Ask the reading process. Raises InstepError."""
@@ -202,6 +205,10 @@ class InstepApp(Frame):
                 result = call()
                 if asyncio.iscoroutine(result):
                     await result
+                elif isinstance(result, Worker):
+                    # It may open a prompt: the next key is for that, however quickly it is typed.
+                    for _ in range(3):
+                        await asyncio.sleep(0)
                 return
 
     def on_bar_clicked(self, message: Bar.Clicked) -> None:

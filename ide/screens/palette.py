@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class Palette(ModalScreen[Entry | None]):
     DEFAULT_CSS = """
-    Palette { align: center top; background: transparent; }
+    Palette { align: center top; }
     Palette Vertical {
         width: 92; max-width: 96%; height: 22; max-height: 90%; margin-top: 2;
         border: round $i-running; background: $i-ground;
@@ -37,6 +37,7 @@ class Palette(ModalScreen[Entry | None]):
         super().__init__()
         self.every = list(every)
         self.found: list[Entry] = []
+        self._typed = ""
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -57,6 +58,7 @@ class Palette(ModalScreen[Entry | None]):
         self._narrow(self.query_one(Input).value)
 
     def _narrow(self, typed: str) -> None:
+        self._typed = typed
         self.found = matching(self.every, typed)
         choices = self.query_one(Choices)
         width = max(40, min(90, self.app.size.width - 6))  # pyright: ignore[reportUnknownMemberType]  # Textual's `app`
@@ -76,7 +78,12 @@ class Palette(ModalScreen[Entry | None]):
             case "escape":
                 self.dismiss(None)
             case "enter":
+                typed = self.query_one(Input).value
+                if typed != self._typed:  # enter came before the last letter was taken in
+                    self._narrow(typed)
                 self.dismiss(self.found[choices.cursor] if self.found else None)
+            case _ if event.character is not None and event.is_printable and self.focused is None:
+                self.query_one(Input).insert_text_at_cursor(event.character)
             case _:
                 return
         event.stop()

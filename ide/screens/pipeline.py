@@ -81,6 +81,8 @@ class PipelinePlace(Place):
             self._wanted = str(where["step"])
         if where.get("tab"):
             self.detail.tab = str(where["tab"])
+        if where:
+            self.draw()
 
     def take(self, live: Live, message: Message) -> None:
         if message["t"] in ("log", "progress", "step"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
@@ -14,7 +15,7 @@ class Prompt(ModalScreen[str | None]):
     """Answers with the text, or None where it was given up. `on_change` hears every letter."""
 
     DEFAULT_CSS = """
-    Prompt { align: left bottom; background: transparent; }
+    Prompt { align: left bottom; }
     Prompt Horizontal { height: 1; background: $i-bar; margin-bottom: 0; }
     Prompt Label { color: $i-stale; text-style: bold; padding: 0 1; }
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $i-bar; }
@@ -41,6 +42,12 @@ class Prompt(ModalScreen[str | None]):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
+    def on_key(self, event: Key) -> None:
+        """A letter that came before the input could have the focus."""
+        if event.character is not None and event.is_printable and self.focused is None:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+            event.stop()
+
     def on_input_changed(self, event: Input.Changed) -> None:
         if self._on_change is not None:
             self._on_change(event.value)
@@ -56,7 +63,7 @@ class Question(ModalScreen[bool]):
     """`y` or enter: yes; everything else: no. Only for what cannot be undone."""
 
     DEFAULT_CSS = """
-    Question { align: left bottom; background: transparent; }
+    Question { align: left bottom; }
     Question Label { width: 1fr; height: 1; background: $i-bar; color: $i-stale; text-style: bold; padding: 0 1; }
     """
 
@@ -67,9 +74,6 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         yield Label(f"{self._text}  y yes · n no", markup=False)
 
-    def on_key(self, event: object) -> None:
-        from textual.events import Key
-
-        assert isinstance(event, Key)
+    def on_key(self, event: Key) -> None:
         event.stop()
         self.dismiss(event.key in ("y", "Y", "enter"))
