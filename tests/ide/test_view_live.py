@@ -83,7 +83,7 @@ def test_the_price_before_the_press() -> None:
 
     assert price(step("a")) == "nothing to run"
     assert price(step("a", "stale", seconds=38.0), step("b", "stale", seconds=3.0)) == "2 steps, about 41 s (a 38 s)"
-    assert price(step("a", "stale", seconds=38.0), step("b", "pending", seconds=3.0)).startswith("2 steps, at most 41 s")
+    assert price(step("a", "stale", seconds=38.0), step("b", "pending", seconds=3.0))[:21] == "2 steps, at most 41 s"
     assert price(step("a", "stale", seconds=None)) == "1 step, not run before"
     assert "+ 1 not run before" in price(step("a", "stale", seconds=None), step("b", "stale", seconds=1.0))
 
