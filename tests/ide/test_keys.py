@@ -47,4 +47,4 @@ def test_the_readme_has_the_table_of_keys() -> None:
     text = (ROOT / "README.md").read_text()
     found = re.search(r"<!-- keys -->\n(.*?)\n<!-- /keys -->", text, re.DOTALL)
     assert found, "README has a place for the table"
-    assert found[1].strip() == keys.table().strip(), "python -c 'from instep.ide.keys import table; print(table())'"
+    assert found[1].strip() == keys.table().strip(), "run docs/fill_keys.py"
