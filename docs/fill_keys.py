@@ -10,7 +10,8 @@ README = Path(__file__).parents[1] / "README.md"
 
 def main() -> None:
     filled = f"<!-- keys -->\n{table()}\n<!-- /keys -->"
-    README.write_text(re.sub(r"<!-- keys -->\n.*?<!-- /keys -->", lambda _: filled, README.read_text(), flags=re.DOTALL))
+    text = re.sub(r"<!-- keys -->\n.*?<!-- /keys -->", lambda _: filled, README.read_text(), flags=re.DOTALL)
+    README.write_text(text)
 
 
 if __name__ == "__main__":

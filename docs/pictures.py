@@ -22,9 +22,8 @@ def instep(root: Path, *words: str) -> None:
 
 def recorded(root: Path) -> None:
     """A history worth looking at: a few learning rates, a baseline to hold them against, and a step that fails."""
-    subprocess.run(
-        [sys.executable, "-m", "instep", "demo", "digits", str(root), "--no-screen"], check=True, stdout=subprocess.DEVNULL
-    )
+    demo = [sys.executable, "-m", "instep", "demo", "digits", str(root), "--no-screen"]
+    subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
     for rate, note in (("0.02", "slower"), ("0.2", "too fast?"), ("0.1", "")):
         instep(root, "run", "--set", f"model.rate={rate}", "--note", note)
     instep(root, "run")

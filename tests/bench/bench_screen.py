@@ -1,6 +1,6 @@
 """The screen in a real pseudo-terminal: first paint, and from a key to what it paints, idle and under full load.
 
-The peer for first paint is a Textual app with one word in it; the goals are those of DESIGN 11 (0.7 s; 25 ms; 50 ms p95).
+The peer for first paint is a Textual app with one word in it; the goals: 0.7 s; 25 ms; 50 ms p95.
 """
 
 import multiprocessing
