@@ -7,15 +7,17 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.suggester import SuggestFromList
+from textual.worker import Worker
 
 from ...engine.errors import InstepError
 from ..asking import Document
 from ..text import clean
 from ..views.live import Live, Message
-from ..views.log_lines import line_of, names_width, shown
+from ..views.log_lines import item_of, line_of, names_width, shown
 from ..views.logs import LEVELS, Counted, Looked, Manner, above, below, counted_of, nothing
 from ..widgets.lines import Lines
 from ..widgets.log_view import LogView
+from .cancelling import cancel
 from .place import Place
 
 BEFORE = 60
@@ -37,6 +39,7 @@ class LogsPlace(Place):
         self.head, self.view = Lines(id="log-head"), LogView(id="log-lines", classes="pane")
         self.head.can_focus = False
         self._asking = self._arrived = False
+        self._items = 0
 
     def compose(self) -> ComposeResult:
         self.view.border_title = "Logs"
@@ -126,7 +129,9 @@ class LogsPlace(Place):
         self.counted = counted
         self.looked = replace(self.looked, run=counted.number)
         view, same = self.view, before is not None and before.number == counted.number
-        view.names = names_width(counted.by_step or (), self.size.width)
+        rows = [line_of(one) for one in answer["rows"]]
+        self._items = max([self._items if same else 0, *(len(item_of(one)) for one in rows)])
+        self._widen()
         if counted.share < 1:
             self.set_timer(_AGAIN, self._poll)
         if counted.share < 1 or not counted.matching:
@@ -138,7 +143,6 @@ class LogsPlace(Place):
         at: int | None = answer["anchor"]
         if view.at_cursor() is not None and at is None and not view.following:
             at = counted.matching - 1 if anew else None
-        rows = [line_of(one) for one in answer["rows"]]
         view.show_page(counted.matching, answer["offset"], rows, at, anew=anew or grown or not same)
 
     def _poll(self) -> None:
@@ -151,15 +155,21 @@ class LogsPlace(Place):
         self.view.border_subtitle = Text(below(counted) if self.counted and counted.number is not None else "")
 
     def on_resize(self) -> None:
-        if self.counted is not None:
-            self.view.names = names_width(self.counted.by_step or (), self.size.width)
+        self._widen()
         self.draw()
+
+    def _widen(self) -> None:
+        """Room for the names of steps, with the longest item that was seen."""
+        names = (self.counted.by_step if self.counted else None) or ()
+        self.view.names = names_width(names, self._items, self.size.width)
 
     # Actions
 
     def why_not(self, action: str) -> str:
         here = self.view.at_cursor()
         match action:
+            case "cancel" if not self.host.live.going:
+                return "no run is going on"
             case "follow" if self.counted is not None and not self.counted.going:
                 return "the run has ended"
             case "next_match" | "previous_match" if not self.looked.find:
@@ -185,8 +195,11 @@ class LogsPlace(Place):
     def _go(self, looked: Looked) -> None:
         self.run_worker(self._look(looked), group="log", exclusive=True, exit_on_error=False)
 
-    def action_find(self) -> None:
-        self.run_worker(self._ask_find(), group="log-ask", exclusive=True, exit_on_error=False)
+    def action_cancel(self) -> None:
+        cancel(self.host)
+
+    def action_find(self) -> Worker[None]:
+        return self.run_worker(self._ask_find(), group="log-ask", exclusive=True, exit_on_error=False)
 
     async def _ask_find(self) -> None:
         find = await self.host.ask_text("find", self.looked.find)
@@ -219,16 +232,16 @@ class LogsPlace(Place):
             self.host.say(f"no line has “{shown(asked.find)}”", "stale")
         self.draw()
 
-    def action_narrow(self) -> None:
-        self.run_worker(self._ask_text(), group="log-ask", exclusive=True, exit_on_error=False)
+    def action_narrow(self) -> Worker[None]:
+        return self.run_worker(self._ask_text(), group="log-ask", exclusive=True, exit_on_error=False)
 
     async def _ask_text(self) -> None:
         text = await self.host.ask_text("only lines with", self.looked.text)
         if text is not None:
             await self._look(replace(self.looked, text=text))
 
-    def action_step_only(self) -> None:
-        self.run_worker(self._ask_step(), group="log-ask", exclusive=True, exit_on_error=False)
+    def action_step_only(self) -> Worker[None]:
+        return self.run_worker(self._ask_step(), group="log-ask", exclusive=True, exit_on_error=False)
 
     async def _ask_step(self) -> None:
         names = list(self.counted.by_step or ()) if self.counted else []

@@ -17,6 +17,7 @@ from ..views.timeline import Chart, chart_of
 from ..widgets.gantt import Gantt
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
+from .cancelling import cancel
 from .place import Place
 
 _FACTOR = 2.0
@@ -143,6 +144,8 @@ class TimePlace(Place):
     # Actions
 
     def why_not(self, action: str) -> str:
+        if action == "cancel" and not self.host.live.going:
+            return "no run is going on"
         if self.chart is None and action in ("open", "copy", "finer", "coarser", "older_run", "newer_run"):
             return "there is no run here"
         if self.chart is not None and action == "coarser" and self.gantt.bars.scale is None:
@@ -157,6 +160,9 @@ class TimePlace(Place):
         return (
             f"{clean(row.step)}: from {seconds(row.spans[0].start)} for {seconds(row.worked(self.chart.now))}{waited} "
         )
+
+    def action_cancel(self) -> None:
+        cancel(self.host)
 
     def action_open(self) -> None:
         if self.gantt.bars.step:

@@ -95,6 +95,8 @@ def bar_line(row: Row, chart: Chart, scale: Scale, names: int) -> Text:
     solid = "█" if row.step in chart.critical else "▆"
     if row.waited:
         cells.fill(row.ready or 0.0, row.spans[0].start, "░", "dim")
+    if row.waits:
+        cells.fill(row.ready or 0.0, chart.now, "░", "dim")
     for at, span in enumerate(row.spans):
         _draw(cells, row, span, solid, chart.now, last=at == len(row.spans) - 1)
     if row.expected is not None and row.rest() > 0:
@@ -165,7 +167,12 @@ def _label(row: Row, chart: Chart) -> str:
         case "reused":
             return f"✓ cached, saved {seconds(row.saved)}" if row.saved is not None else "✓ cached"
         case "waiting":
-            return f"~{seconds(row.rest())}" if row.rest() > 0 else "" if row.expected else "not run before"
+            wait = "waits  " if row.waits else ""
+            return (
+                f"{wait}~{seconds(row.rest())}"
+                if row.rest() > 0
+                else wait or ("" if row.expected else "not run before")
+            )
         case "failed":
             return f"{took}  {items or clean(row.error)}".rstrip()
         case "done":

@@ -56,9 +56,14 @@ def shown(text: str) -> str:
     return _INVISIBLE.sub("", clean(text.expandtabs(8)).replace("\n", "⏎"))
 
 
-def names_width(names: Iterable[str], columns: int) -> int:
-    """Room for the names of steps: the longest, within reason."""
-    return min(max((width(clean(name)) for name in names), default=4), 24 if columns >= _NARROW else 10)
+def names_width(names: Iterable[str], items: int, columns: int) -> int:
+    """Room for the names of steps: the longest, within reason; `items` columns more where there are items."""
+    longest = max((width(clean(name)) for name in names), default=4)
+    return min(longest + items, 24 if columns >= _NARROW else 10 + min(items, 4))
+
+
+def item_of(line: LogLine) -> str:
+    return f"[{line.item}]" if line.item is not None else ""
 
 
 def head(line: LogLine, names: int, columns: int) -> Text:
@@ -66,7 +71,7 @@ def head(line: LogLine, names: int, columns: int) -> Text:
     when = datetime.fromtimestamp(line.t / 1e6)
     wide = columns >= _NARROW
     at = when.strftime("%H:%M:%S") + (f".{when.microsecond // 1000:03}" if wide else "")
-    item = f"[{line.item}]" if line.item is not None else ""
+    item = item_of(line)
     name = fit(clean(line.step), max(3, names - len(item))) + item
     style = _STYLES[line.rank] if line.rank > 1 else "dim"
     mark = (_MARKS if wide else _SHORT)[line.rank]

@@ -10,6 +10,8 @@ from typing import Any
 from .live import Live, StepNow
 
 Document = Mapping[str, Any]  # Any: JSON of `timeline`
+_TO_COME = ("waiting", "ready", "launched", "running")
+"""What a run says of steps of which nothing was recorded yet."""
 _LITTLE = 0.02
 """Of so small a share nothing can be said of the rest."""
 
@@ -56,6 +58,11 @@ class Row:
     def waited(self) -> float:
         """Seconds from when its inputs were there until a worker took it."""
         return max(0.0, self.spans[0].start - self.ready) if self.spans and self.ready is not None else 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Its inputs are there, and no worker is."""
+        return self.state == "waiting" and self.ready is not None
 
     def rest(self) -> float:
         return self.expected[1] - self.expected[0] if self.expected is not None else 0.0
@@ -106,7 +113,11 @@ def chart_of(document: Document, live: Live, clock: float) -> Chart:
     steps: Mapping[str, StepNow] = live.steps if mine else {}
     known = {one.step for one in rows}
     rows = [_with_live(one, steps.get(one.step)) for one in rows]
-    rows += [_to_come(one) for name, one in steps.items() if name not in known and one.doing == "waiting"]
+    rows += [
+        Row(one.name, "waiting", one.needs)
+        for name, one in steps.items()
+        if name not in known and one.doing in _TO_COME
+    ]
     rows = _expected(_ready(rows), steps, now)
     took = {one.step: one.worked(now) + one.rest() for one in rows}
     needs = {one.step: one.needs or () for one in rows}
@@ -188,13 +199,9 @@ def _with_live(row: Row, now: StepNow | None) -> Row:
     return replace(row, needs=needs, share=now.share if row.going else None)
 
 
-def _to_come(one: StepNow) -> Row:
-    return Row(one.name, "waiting", one.needs)
-
-
 def _ready(rows: Sequence[Row]) -> list[Row]:
     """With when the inputs of each were there: when the last of what it needs had ended, at the latest."""
-    ended = {one.step: one.spans[-1].end if one.spans else 0.0 for one in rows}
+    ended = {one.step: one.spans[-1].end if one.spans else 0.0 if one.state == "reused" else None for one in rows}
     found: list[Row] = []
     for one in rows:
         ends = [ended.get(need, 0.0) for need in one.needs or ()]

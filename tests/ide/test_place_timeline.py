@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from place_app import app_on, picture, played, until
+from place_app import app_on, picture, until
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "reading"))
@@ -56,7 +56,6 @@ def sums(here: TimePlace) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_the_newest_run_is_drawn_with_what_it_waited_for_and_what_was_saved(root, size):
     async with app_on(root, "time").run_test(size=size) as pilot:
         here = await shown(pilot)
@@ -73,7 +72,6 @@ async def test_the_newest_run_is_drawn_with_what_it_waited_for_and_what_was_save
         assert here.gantt.axis.texts[0].plain.split()[:2] == ["step", "0s"]
 
 
-@played
 async def test_the_scale_and_what_is_shown_of_it(root):
     async with app_on(root, "time").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
@@ -90,7 +88,6 @@ async def test_the_scale_and_what_is_shown_of_it(root):
         assert drawn(here)["split"].count("█") == whole and here.gantt.bars.scale is None
 
 
-@played
 async def test_a_bar_leads_to_its_step_and_to_the_clipboard(root):
     app = app_on(root, "time")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -106,7 +103,6 @@ async def test_a_bar_leads_to_its_step_and_to_the_clipboard(root):
         assert went == [("pipeline", {"step": "train"})]
 
 
-@played
 async def test_other_runs_can_be_looked_at(root):
     app = app_on(root, "time")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -126,7 +122,6 @@ async def test_other_runs_can_be_looked_at(root):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_a_run_that_goes_on_grows_and_tells_what_is_expected(tmp_path, size):
     run = LoggedRun(tmp_path, time.time_ns() // 1000 - 10_000_000, ["load", "train", "report"])
     run.took("load", 0.5, 4.0)
@@ -161,7 +156,6 @@ async def test_a_run_that_goes_on_grows_and_tells_what_is_expected(tmp_path, siz
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_nothing_run_yet_a_run_of_nothing_and_an_error_say_so(tmp_path, size):
     app = app_on(tmp_path, "time")
     async with app.run_test(size=size) as pilot:
