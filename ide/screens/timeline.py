@@ -10,10 +10,11 @@ from textual.containers import Vertical
 from ...engine.errors import InstepError
 from ..asking import Document
 from ..text import clean, seconds
+from ..views.charting import chart_of
 from ..views.gantt import title
 from ..views.live import Live, Message
 from ..views.sums import below, figures
-from ..views.timeline import Chart, chart_of
+from ..views.timeline import Chart
 from ..widgets.gantt import Gantt
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
@@ -21,8 +22,8 @@ from .cancelling import cancel
 from .place import Place
 
 _FACTOR = 2.0
-_LOW = 30
-"""Below so many rows of the terminal the sums have fewer."""
+_LOW, _LOWEST = 30, 18
+"""Below so many rows of the terminal the sums have fewer, or are not shown."""
 
 
 class TimePlace(Place):
@@ -137,6 +138,7 @@ class TimePlace(Place):
         lines = figures(chart, self.size.width - 4, 5 if self.host.size.height < _LOW else 7)
         self.sums.styles.height = len(lines) + 2
         self.sums.show(lines)
+        self.sums.display = self.host.size.height >= _LOWEST
 
     def on_resize(self) -> None:
         self.draw()

@@ -263,6 +263,30 @@ async def test_a_run_that_goes_on_is_followed_until_one_scrolls_up(tmp_path):
         assert "the run has ended" in app.said.plain
 
 
+async def test_keys_typed_while_lines_come_in_move_the_cursor_from_line_to_line(tmp_path):
+    run = LoggedRun(tmp_path)
+    run.say("train", [(T + at * 10, "stdout", "", f"epoch {at}") for at in range(100)])
+    app = app_on(tmp_path, "logs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.feed.say({"t": "run", "run": 1, "steps": []})
+        here = await shown(pilot, 100)
+        for at in range(30):
+            run.say("clean", [(T + at, "stdout", "", "late"), (T + 10_000 + at, "stdout", "", "new")])
+            await pilot.press("k")
+        assert here.view.at_cursor().text == f"epoch {99 - 30}"
+        await until(pilot, lambda: here.view.count == 160)
+        assert here.view.at_cursor().text == f"epoch {99 - 30}"
+        run.finish()
+
+
+async def test_a_terminal_of_twenty_by_five_stays_usable(root):
+    async with app_on(root, "logs").run_test(size=(20, 5)) as pilot:
+        here = await shown(pilot)
+        await pilot.press("k", "w", "g", "g", "j", "l", "w", "l", "G")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: drawn(here)[-1].endswith("epoch 299"))
+
+
 async def test_a_new_run_is_gone_to_unless_an_old_one_was_chosen(root):
     app = app_on(root, "logs")
     async with app.run_test(size=(120, 40)) as pilot:

@@ -168,3 +168,13 @@ async def test_nothing_run_yet_a_run_of_nothing_and_an_error_say_so(tmp_path, si
         (tmp_path / ".instep" / "journal.sqlite").write_text("this is no database, whatever its name says" * 100)
         await pilot.press("1", "6")
         await until(pilot, lambda: "✗" in said(place(app)))
+
+
+async def test_a_terminal_of_twenty_by_five_stays_usable(root):
+    async with app_on(root, "time").run_test(size=(20, 5)) as pilot:
+        here = await shown(pilot)
+        assert not here.sums.display
+        await pilot.press("j", "+", "l", "h", "-", "G")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: here.sums.display and len(drawn(here)) == 8)
+        assert here.gantt.bars.step == "report"

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instep.ide.views.gantt import LABEL, axis, bar_line, fitting, moved, names_width, zoomed
+from instep.ide.views.chain import longest_chain
+from instep.ide.views.charting import chart_of
+from instep.ide.views.gantt import bar_line, names_width
 from instep.ide.views.live import Live, StepNow
 from instep.ide.views.sums import below, figures
-from instep.ide.views.timeline import Chart, Row, Span, chart_of, longest_chain
+from instep.ide.views.time_scale import LABEL, axis, fitting, moved, zoomed
+from instep.ide.views.timeline import Chart, Row, Span
 
 BEGAN = 1_700_000_000_000_000
 
