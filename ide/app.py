@@ -15,7 +15,7 @@ from textual.worker import Worker
 
 from . import kept, keys
 from .asking import Asker, Document
-from .feed import Feed
+from .feed import Feed, tell_engine
 from .frame import Frame
 from .messages import EngineSpoke, RunEnded
 from .screens.place import Place
@@ -185,6 +185,8 @@ class InstepApp(Frame):
         """ "" if the action can be used now, else the reason."""
         if action == "undo" and not self.undone:
             return "there is nothing to undo"
+        if action == "cancel" and not self.live.going:
+            return "nothing is running"
         return self.here.why_not(action) if self.here is not None else ""
 
     async def act(self, name: str) -> None:
@@ -226,6 +228,10 @@ class InstepApp(Frame):
             self.leave()
         else:
             self.go("pipeline" if self.feed else "start")
+
+    def action_cancel(self) -> None:
+        self.say("cancelling …", "stale")
+        self.run_worker(lambda: tell_engine(self.root, {"op": "cancel"}), thread=True, exit_on_error=False)
 
     def action_next_pane(self) -> None:
         self.screen.focus_next()

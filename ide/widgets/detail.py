@@ -149,6 +149,18 @@ class Detail(Host, Vertical):
                 self.tab = "Error"
             self.draw(top=True)
 
+    def say(self, title: str, lines: list[Text]) -> None:
+        """Something instead of a step: there is none yet."""
+        if not self.query(Heading):
+            return
+        self.step, self._edition = "", None
+        self.border_title, self.border_subtitle = title, ""
+        self.query_one(Heading).show([Text()])
+        self.query_one(Chart).display = self.query_one("#params").display = False
+        told = self.query_one("#told", Lines)
+        told.display = True
+        told.show(lines)
+
     # Drawing
 
     def draw(self, *, top: bool = False) -> None:

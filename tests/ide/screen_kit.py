@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from instep.engine import wire
 from instep.ide.app import InstepApp
+from instep.ide.asking import Asker
 from instep.ide.feed import Feed
 
 HERE = Path(__file__).parent
@@ -97,10 +98,16 @@ Typed = Pilot[None]
 
 @asynccontextmanager
 async def opened(
-    root: Path, size: tuple[int, int] = (120, 40), *, place: str = "pipeline", feed: bool = True
+    root: Path,
+    size: tuple[int, int] = (120, 40),
+    *,
+    place: str = "pipeline",
+    feed: bool = True,
+    asker: type[Asker] = Asker,
 ) -> AsyncIterator[tuple[InstepApp, Typed]]:
     """The screen on `root`, with its first plan drawn."""
     app = InstepApp(root, Feed(root) if feed else None)
+    app.asker = asker(root)
     async with app.run_test(size=size) as pilot:
         if feed:
             await until(pilot, lambda: app.live.loaded and app.live.ray == "ready")
