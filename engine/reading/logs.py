@@ -5,6 +5,7 @@ off, of which the catalog has only what had ended.
 """
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +107,8 @@ def run_asked(desk: Desk, request: Request) -> int | None:
         going, numbers = journal.going_on(), [one[0] for one in journal.runs()]
     if going:
         return going[-1][1]
-    with desk.reading() as found:
+    hidden: set[int] = set()
+    with suppress(StoreBusy), desk.reading() as found:
         hidden = {row["number"] for row in found.rows("select number from run where hidden")}
     return next((one for one in numbers if one not in hidden), None)
 
@@ -140,16 +142,17 @@ def _open(desk: Desk, number: int) -> _Open:
 
 def _of_catalog(desk: Desk, number: int) -> LogIndex | None:
     """None where the catalog does not have the run whole."""
-    with desk.reading() as found:
-        if found.lag.behind:
-            return None
     db = in_memory(desk.store)
     try:
-        with reading(desk.store), attached(db, desk.store):
-            return LogIndex.of_catalog(Reader(db, desk.store, found.lag), number)
+        with desk.reading() as found:
+            behind = found.lag.behind
+        if not behind:
+            with reading(desk.store), attached(db, desk.store):
+                return LogIndex.of_catalog(Reader(db, desk.store, found.lag), number)
     except (FileHeld, StoreBusy):
-        db.close()
-        return None
+        pass
+    db.close()
+    return None
 
 
 def _state(desk: Desk, number: int) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ from textual.worker import Worker
 
 from ...engine.errors import InstepError
 from ..views.logs import Looked
-from .cancelling import cancel
+from .asking_run import asked_run
 from .log_reading import LogReading
 
 
@@ -17,8 +17,6 @@ class LogsPlace(LogReading):
     def why_not(self, action: str) -> str:
         here = self.view.at_cursor()
         match action:
-            case "cancel" if not self.host.live.going:
-                return "no run is going on"
             case "follow" if self.counted is not None and not self.counted.going:
                 return "the run has ended"
             case "next_match" | "previous_match" if not self.looked.find:
@@ -39,9 +37,6 @@ class LogsPlace(LogReading):
 
     def _go(self, looked: Looked) -> None:
         self.run_worker(self._look(looked), group="log", exclusive=True, exit_on_error=False)
-
-    def action_cancel(self) -> None:
-        cancel(self.host)
 
     def action_find(self) -> Worker[None]:
         return self.run_worker(self._ask_find(), group="log-ask", exclusive=True, exit_on_error=False)
@@ -114,6 +109,14 @@ class LogsPlace(LogReading):
     def action_newer_run(self) -> None:
         self._beside("newer")
 
+    def action_choose_run(self) -> Worker[None]:
+        return self.run_worker(self._ask_run(), group="log-ask", exclusive=True, exit_on_error=False)
+
+    async def _ask_run(self) -> None:
+        number = await asked_run(self.host, self.looked.run)
+        if number is not None:
+            await self._look_at(number)
+
     def _beside(self, which: str) -> None:
         self.run_worker(self._to_run(which), group="log-run", exclusive=True, exit_on_error=False)
 
@@ -128,6 +131,9 @@ class LogsPlace(LogReading):
         if number is None:
             self.host.say(f"there is no {which} run", "stale")
             return
+        await self._look_at(number)
+
+    async def _look_at(self, number: int) -> None:
         self.chosen = True
         self.view.following = True
         await self._look(replace(self.looked, run=number))

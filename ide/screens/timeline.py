@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.worker import Worker
 
 from ...engine.errors import InstepError
 from ..asking import Document
@@ -18,7 +19,7 @@ from ..views.timeline import Chart
 from ..widgets.gantt import Gantt
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
-from .cancelling import cancel
+from .asking_run import asked_run
 from .place import Place
 
 _FACTOR = 2.0
@@ -146,8 +147,6 @@ class TimePlace(Place):
     # Actions
 
     def why_not(self, action: str) -> str:
-        if action == "cancel" and not self.host.live.going:
-            return "no run is going on"
         if self.chart is None and action in ("open", "copy", "finer", "coarser", "older_run", "newer_run"):
             return "there is no run here"
         if self.chart is not None and action == "coarser" and self.gantt.bars.scale is None:
@@ -162,9 +161,6 @@ class TimePlace(Place):
         return (
             f"{clean(row.step)}: from {seconds(row.spans[0].start)} for {seconds(row.worked(self.chart.now))}{waited} "
         )
-
-    def action_cancel(self) -> None:
-        cancel(self.host)
 
     def action_open(self) -> None:
         if self.gantt.bars.step:
@@ -187,6 +183,14 @@ class TimePlace(Place):
 
     def action_newer_run(self) -> None:
         self._to(self.chart.newer if self.chart else None, "newer")
+
+    def action_choose_run(self) -> Worker[None]:
+        return self.run_worker(self._ask_run(), group="time-ask", exclusive=True, exit_on_error=False)
+
+    async def _ask_run(self) -> None:
+        number = await asked_run(self.host, self.number)
+        if number is not None:
+            self._to(number, "such")
 
     def _to(self, number: int | None, which: str) -> None:
         if number is None:

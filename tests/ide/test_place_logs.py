@@ -61,10 +61,12 @@ def head(here: LogsPlace) -> str:
     return here.head.texts[0].plain
 
 
-async def type_in(pilot: Pilot[None], key: str, text: str) -> None:
-    """A key that asks for a line of text, and the answer."""
+async def type_in(pilot: Pilot[None], key: str, text: str, *, clear: bool = False) -> None:
+    """A key that asks for a line of text, and the answer, added to what was there or instead of it."""
     await pilot.press(key)
     await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+    if clear:
+        await pilot.press("ctrl+u")
     await pilot.press(*("space" if one == " " else one for one in text), "enter")
     await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
 
@@ -200,23 +202,17 @@ async def test_other_runs_can_be_looked_at(root):
         assert head(here).startswith(" run 1")
         await pilot.press("]")
         await until(pilot, lambda: here.view.count == 305)
+        await type_in(pilot, "#", "9")
+        await until(pilot, lambda: "there is no run" in app.said.plain)
+        assert here.view.count == 305
+        await type_in(pilot, "#", "1", clear=True)
+        await until(pilot, lambda: here.view.count == 1)
+        app.go("logs", run=2)
+        await until(pilot, lambda: here.view.count == 305)
         app.go("logs", run=1)
         await until(pilot, lambda: here.view.count == 1)
         app.go("logs", run=None, step="clean")
         await until(pilot, lambda: here.view.count == 5)
-
-
-async def test_a_run_is_cancelled_from_here(root, monkeypatch):
-    app, asked = app_on(root, "logs"), []
-    monkeypatch.setattr("instep.engine.client.ask", lambda _, request, **more: asked.append((request, more)) or [])
-    async with app.run_test(size=(120, 40)) as pilot:
-        await shown(pilot)
-        await pilot.press("x")
-        assert "no run is going on" in app.said.plain and not asked
-        app.feed.say({"t": "run", "run": 3, "steps": []})
-        await until(pilot, lambda: app.live.going)
-        await pilot.press("x")
-        await until(pilot, lambda: asked == [({"op": "cancel"}, {"start": False})])
 
 
 async def test_the_palette_finds_a_text_in_the_log(root):

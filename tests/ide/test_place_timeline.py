@@ -116,6 +116,10 @@ async def test_other_runs_can_be_looked_at(root):
         assert "no older run" in app.said.plain
         await pilot.press("]")
         await shown(pilot, 2)
+        await pilot.press("#", "ctrl+u", "1", "enter")
+        await shown(pilot, 1)
+        await pilot.press("]")
+        await shown(pilot, 2)
         app.go("time", run=1, step="split")
         await shown(pilot, 1)
         assert here.gantt.bars.step == "split"

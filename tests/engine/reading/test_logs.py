@@ -14,7 +14,7 @@ from instep.engine.reading.desk import Desk
 from instep.engine.reading.log_index import RANKS, Line, LogIndex, Wanted
 from instep.engine.reading.logs import log, log_find
 from instep.engine.snapshots.catalog import Catalog
-from instep.engine.snapshots.duck import in_memory
+from instep.engine.snapshots.duck import FILE, in_memory
 from instep.engine.snapshots.gate import hold
 
 LEVELS = ["", "debug", "info", "warning", "error", "critical", "notice"]
@@ -193,6 +193,30 @@ def test_a_catalog_that_cannot_be_brought_up_to_date_hides_no_line(tmp_path):
     logged(tmp_path, {"train": [(10, "stdout", "", "second run")]})
     with hold(store, exclusive=False):  # as the screen of somebody who reads for long: nobody can write
         assert texts(log(Desk(tmp_path), {})) == ["second run"]
+
+
+def test_while_another_process_has_the_catalog_open_lines_come_from_the_live_files(tmp_path):
+    number = logged(tmp_path, {"train": [(10, "stdout", "", "said")]})
+    assert texts(log(Desk(tmp_path), {})) == ["said"]
+    script = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    command = [sys.executable, "-c", script, str(tmp_path / ".instep" / FILE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert texts(log(Desk(tmp_path), {})) == ["said"]
+        assert texts(log(Desk(tmp_path), {"number": number})) == ["said"]
+        other.communicate("\n")
+
+
+def test_what_only_looks_like_a_record_is_a_line_of_its_time(tmp_path):
+    run = LoggedRun(tmp_path)
+    run.say("train", [(20, "stdout", "", "mine")])
+    with run.path("train").open("a") as file:
+        file.write('{"k":"log","t":1000000000000000000000000000000,"s":7,"l":null,"m":["not","a","text"]}\n')
+        file.write('{"k":"log","t":-5}\n')
+        file.write("no record at all\n")
+    told = log(Desk(tmp_path), {})
+    assert sorted(texts(told)) == sorted(["mine", "['not', 'a', 'text']", "", "no record at all"])
+    run.finish()
 
 
 def test_only_so_many_logs_are_kept_open(tmp_path):
