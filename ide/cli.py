@@ -90,6 +90,7 @@ def _project_commands(add: Add) -> None:
     demo = add("demo", "project", "copy an example project to a folder and run it", json=False)
     demo.add_argument("name", nargs="?", default="flights", help="which example (default: flights; `list` names them)")
     demo.add_argument("folder", nargs="?", help="where to (default: ./instep-NAME)")
+    demo.add_argument("--no-screen", action="store_true", help="in a terminal too: run it and print, no screen")
     add("init", "project", "make instep.toml and a first step in this folder", json=False)
 
 

@@ -49,7 +49,7 @@ class Palette(ModalScreen[Entry | None]):
 
     def on_mount(self) -> None:
         self.query_one(Choices).can_focus = False
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self._narrow("")
 
     def add(self, more: Sequence[Entry]) -> None:

@@ -114,8 +114,8 @@ class PipelinePlace(Place):
             self._say_problems(live)
         elif not live.loaded:
             self._say_starting(live)
-        told = problem_lines(live.problems) if live.problems and live.steps else []
         strip = self.query_one("#activity", Lines)
+        told = problem_lines(live.problems, strip.size.width - 4) if live.problems and live.steps else []
         strip.border_title = plural(len(live.problems), "mistake") if told else "Activity"
         strip.show(told or activity(live, 200))
         if not told:
@@ -132,7 +132,8 @@ class PipelinePlace(Place):
     def _say_problems(self, live: Live) -> None:
         self._said_problems = True
         self.add_class("open")  # where there is room for one pane only, it is this one
-        self.detail.say("The project cannot be read", problem_lines(live.problems))
+        room = self.size.width - (6 if self.has_class("narrow") else 52)
+        self.detail.say("The project cannot be read", problem_lines(live.problems, room))
 
     def _say_starting(self, live: Live) -> None:
         lost = "The engine ended and is being started again; the steps come when it is there."

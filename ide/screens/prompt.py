@@ -40,7 +40,7 @@ class Prompt(ModalScreen[str | None]):
             yield Input(self._value, suggester=self._suggester, select_on_focus=False)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     def on_key(self, event: Key) -> None:
         """A letter that came before the input could have the focus."""

@@ -19,7 +19,7 @@ from ..screens.place import Host
 from ..text import clean
 from ..views import detail as view
 from ..views.live import Live, Message, StepNow
-from ..views.steps import error_lines, headline, why
+from ..views.steps import error_lines, headline, why, wrapped
 from .chart import Chart, Curve
 from .lines import Choices, Lines
 
@@ -213,7 +213,7 @@ class Detail(Host, Vertical):
         document: Message = answer["step"] if answer and answer["number"] is not None else {}
         loading = [Text("reading …", "dim")] if answer is None and not self._problem else []
         if self._problem and self.tab not in ("Error", "Log"):
-            return [Text(clean(self._problem), "failed")]
+            return wrapped(self._problem, room, "failed")
         match self.tab:
             case "Metrics":
                 base = (answer or {}).get("baseline") or {}
