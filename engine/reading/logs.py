@@ -20,8 +20,9 @@ from .log_index import RANKS, LogIndex, Wanted
 
 PAGE = 200
 """Lines in an answer, at most."""
-_KEPT = 2
-"""Runs whose index is kept: the one that is looked at and the one before."""
+_KEPT, _LINES = 2, 500_000
+"""Runs whose index is kept: the one that is looked at, and the one before if they have not more lines than that (a
+million take some 300 MB)."""
 _SECONDS = 0.2
 """How long one question may read live files: other questions wait for it."""
 
@@ -119,7 +120,7 @@ def _opened(desk: Desk, number: int) -> _Open:
     found = kept.get(number) or _open(desk, number)
     kept[number] = found
     kept.move_to_end(number)
-    while len(kept) > _KEPT:
+    while len(kept) > _KEPT or (len(kept) > 1 and sum(one.index.total for one in kept.values()) > _LINES):
         kept.popitem(last=False)[1].index.close()
     if found.live is not None:
         found.state, going = _state(desk, number)  # before reading: what comes after the last look is not lost

@@ -66,8 +66,8 @@ def timeline(desk: Desk, request: Request) -> Document:
 
 
 def neighbours(desk: Desk, request: Request) -> Document:
-    """{"number"} → {"older", "newer"}: the numbers of the runs beside it, null where there is none. Raises UsageError for
-    a run that is not there."""
+    """{"number"} → {"older", "newer"}: the numbers of the runs beside it, null where there is none. Raises UsageError
+    for a run that is not there."""
     number = desk.catalog.number(str(request["number"]))
     with desk.reading() as found:
         rows = found.rows(_RUN, [number])

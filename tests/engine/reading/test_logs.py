@@ -219,13 +219,16 @@ def test_what_only_looks_like_a_record_is_a_line_of_its_time(tmp_path):
     run.finish()
 
 
-def test_only_so_many_logs_are_kept_open(tmp_path):
+def test_only_so_many_logs_are_kept_open(tmp_path, monkeypatch):
     desk = Desk(tmp_path)
     for at in range(4):
         number = logged(tmp_path, {"train": [(10, "stdout", "", f"run {at}")]})
         assert texts(log(desk, {"number": number})) == [f"run {at}"]
     assert len(desk.kept["logs"]) == 2
     assert texts(log(desk, {"number": 1})) == ["run 0"]
+    monkeypatch.setattr("instep.engine.reading.logs._LINES", 1)
+    assert texts(log(desk, {"number": 2})) == ["run 1"]
+    assert list(desk.kept["logs"]) == [2]
 
 
 def test_nothing_recorded_yet_is_no_mistake_and_a_run_that_is_not_there_is_one(tmp_path):
