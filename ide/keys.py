@@ -82,6 +82,7 @@ ACTIONS: Sequence[Action] = (
     # Logs and Time
     Action("older_run", ("[",), "Older run", "the run before this one", "look", ("logs", "time"), True),
     Action("newer_run", ("]",), "Newer run", "the run after this one", "look", ("logs", "time"), True),
+    Action("choose_run", ("#",), "Run", "choose the run by its number", "look", ("logs", "time")),
     Action("copy", ("y",), "Copy", "copy the line or the step's time", "look", ("logs", "time")),
     # Start
     Action("begin", ("enter",), "First pipeline", "write a first pipeline and run it", "act", ("start",), True),

@@ -10,6 +10,9 @@ from ..scheduler.live import Record, read_live
 from ..snapshots.rows import LiveRows, Row
 from .log_index import Line
 
+_LATEST = 4_102_444_800_000_000
+"""The year 2100. What a step writes to the descriptor by itself may look like a record, of any time."""
+
 
 @dataclass(slots=True)
 class _File:
@@ -79,4 +82,12 @@ def _line(one: _File, row: Row) -> Line:
     _, step_run_id, seq, t, stream, level, text = row
     item = str(step_run_id)[len(one.name) + 1 :]
     assert isinstance(seq, int) and isinstance(t, int)
-    return t, str(one.rows.step), seq, int(item) if item else None, str(stream), str(level), str(text)
+    return (
+        min(max(t, 0), _LATEST),
+        str(one.rows.step),
+        seq,
+        int(item) if item else None,
+        str(stream),
+        str(level),
+        str(text),
+    )

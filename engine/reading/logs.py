@@ -5,6 +5,7 @@ off, of which the catalog has only what had ended.
 """
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,9 @@ from .log_index import RANKS, LogIndex, Wanted
 
 PAGE = 200
 """Lines in an answer, at most."""
-_KEPT = 2
-"""Runs whose index is kept: the one that is looked at and the one before."""
+_KEPT, _LINES = 2, 500_000
+"""Runs whose index is kept: the one that is looked at, and the one before if they have not more lines than that (a
+million take some 300 MB)."""
 _SECONDS = 0.2
 """How long one question may read live files: other questions wait for it."""
 
@@ -106,7 +108,8 @@ def run_asked(desk: Desk, request: Request) -> int | None:
         going, numbers = journal.going_on(), [one[0] for one in journal.runs()]
     if going:
         return going[-1][1]
-    with desk.reading() as found:
+    hidden: set[int] = set()
+    with suppress(StoreBusy), desk.reading() as found:
         hidden = {row["number"] for row in found.rows("select number from run where hidden")}
     return next((one for one in numbers if one not in hidden), None)
 
@@ -117,7 +120,7 @@ def _opened(desk: Desk, number: int) -> _Open:
     found = kept.get(number) or _open(desk, number)
     kept[number] = found
     kept.move_to_end(number)
-    while len(kept) > _KEPT:
+    while len(kept) > _KEPT or (len(kept) > 1 and sum(one.index.total for one in kept.values()) > _LINES):
         kept.popitem(last=False)[1].index.close()
     if found.live is not None:
         found.state, going = _state(desk, number)  # before reading: what comes after the last look is not lost
@@ -140,16 +143,17 @@ def _open(desk: Desk, number: int) -> _Open:
 
 def _of_catalog(desk: Desk, number: int) -> LogIndex | None:
     """None where the catalog does not have the run whole."""
-    with desk.reading() as found:
-        if found.lag.behind:
-            return None
     db = in_memory(desk.store)
     try:
-        with reading(desk.store), attached(db, desk.store):
-            return LogIndex.of_catalog(Reader(db, desk.store, found.lag), number)
+        with desk.reading() as found:
+            behind = found.lag.behind
+        if not behind:
+            with reading(desk.store), attached(db, desk.store):
+                return LogIndex.of_catalog(Reader(db, desk.store, found.lag), number)
     except (FileHeld, StoreBusy):
-        db.close()
-        return None
+        pass
+    db.close()
+    return None
 
 
 def _state(desk: Desk, number: int) -> tuple[str, bool]:

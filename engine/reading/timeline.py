@@ -66,9 +66,11 @@ def timeline(desk: Desk, request: Request) -> Document:
 
 
 def neighbours(desk: Desk, request: Request) -> Document:
-    """{"number"} → {"older", "newer"}: the numbers of the runs beside it, null where there is none."""
+    """{"number"} → {"older", "newer"}: the numbers of the runs beside it, null where there is none. Raises UsageError
+    for a run that is not there."""
+    number = desk.catalog.number(str(request["number"]))
     with desk.reading() as found:
-        rows = found.rows(_RUN, [int(request["number"])])
+        rows = found.rows(_RUN, [number])
     return {name: rows[0][name] if rows else None for name in ("older", "newer")}
 
 

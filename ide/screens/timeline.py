@@ -6,22 +6,25 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.worker import Worker
 
 from ...engine.errors import InstepError
 from ..asking import Document
 from ..text import clean, seconds
+from ..views.charting import chart_of
 from ..views.gantt import title
 from ..views.live import Live, Message
 from ..views.sums import below, figures
-from ..views.timeline import Chart, chart_of
+from ..views.timeline import Chart
 from ..widgets.gantt import Gantt
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
+from .asking_run import asked_run
 from .place import Place
 
 _FACTOR = 2.0
-_LOW = 30
-"""Below so many rows of the terminal the sums have fewer."""
+_LOW, _LOWEST = 30, 18
+"""Below so many rows of the terminal the sums have fewer, or are not shown."""
 
 
 class TimePlace(Place):
@@ -136,6 +139,7 @@ class TimePlace(Place):
         lines = figures(chart, self.size.width - 4, 5 if self.host.size.height < _LOW else 7)
         self.sums.styles.height = len(lines) + 2
         self.sums.show(lines)
+        self.sums.display = self.host.size.height >= _LOWEST
 
     def on_resize(self) -> None:
         self.draw()
@@ -179,6 +183,14 @@ class TimePlace(Place):
 
     def action_newer_run(self) -> None:
         self._to(self.chart.newer if self.chart else None, "newer")
+
+    def action_choose_run(self) -> Worker[None]:
+        return self.run_worker(self._ask_run(), group="time-ask", exclusive=True, exit_on_error=False)
+
+    async def _ask_run(self) -> None:
+        number = await asked_run(self.host, self.number)
+        if number is not None:
+            self._to(number, "such")
 
     def _to(self, number: int | None, which: str) -> None:
         if number is None:

@@ -18,8 +18,8 @@ from ..text import clean, fit, pad, width
 _MARKS = ("debug   ", "info    ", "warn !  ", "error ✗ ")
 _SHORT = ("  ", "  ", "! ", "✗ ")
 _STYLES = ("dim", "text", "stale", "failed")
-_NARROW = 100
-"""Below so many columns lines have a shorter head."""
+_NARROW, _NARROWEST = 100, 50
+"""Below so many columns lines have a shorter head, or hardly one."""
 _MORE = 20
 """Characters that saying how many more there are takes."""
 _ROOM = 12
@@ -56,22 +56,30 @@ def shown(text: str) -> str:
     return _INVISIBLE.sub("", clean(text.expandtabs(8)).replace("\n", "⏎"))
 
 
-def names_width(names: Iterable[str], columns: int) -> int:
-    """Room for the names of steps: the longest, within reason."""
-    return min(max((width(clean(name)) for name in names), default=4), 24 if columns >= _NARROW else 10)
+def names_width(names: Iterable[str], items: int, columns: int) -> int:
+    """Room for the names of steps: the longest, within reason; `items` columns more where there are items."""
+    longest = max((width(clean(name)) for name in names), default=4)
+    if columns < _NARROWEST:
+        return min(longest, 6)
+    return min(longest + items, 24 if columns >= _NARROW else 10 + min(items, 4))
+
+
+def item_of(line: LogLine) -> str:
+    return f"[{line.item}]" if line.item is not None else ""
 
 
 def head(line: LogLine, names: int, columns: int) -> Text:
     """Time, step, item and level, always of the same width."""
     when = datetime.fromtimestamp(line.t / 1e6)
     wide = columns >= _NARROW
-    at = when.strftime("%H:%M:%S") + (f".{when.microsecond // 1000:03}" if wide else "")
-    item = f"[{line.item}]" if line.item is not None else ""
+    at = "" if columns < _NARROWEST else when.strftime("%H:%M:%S  ")
+    at = f"{at[:-2]}.{when.microsecond // 1000:03}  " if wide else at
+    item = item_of(line)
     name = fit(clean(line.step), max(3, names - len(item))) + item
     style = _STYLES[line.rank] if line.rank > 1 else "dim"
     mark = (_MARKS if wide else _SHORT)[line.rank]
     return Text.assemble(
-        (f"{at}  ", "dim"), (f"{pad(fit(name, names), names)}  ", "text"), (mark, style), no_wrap=True, end=""
+        (at, "dim"), (f"{pad(fit(name, names), names)}  ", "text"), (mark, style), no_wrap=True, end=""
     )
 
 

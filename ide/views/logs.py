@@ -31,6 +31,11 @@ class Looked:
     def same_lines(self, other: "Looked") -> bool:
         return self.request() == other.request()
 
+    def turns_from(self, other: "Looked") -> bool:
+        """Whether rows of `other` are certainly no rows of this."""
+        filters = (self.step, self.level, self.text) != (other.step, other.level, other.text)
+        return filters or self.run not in (None, other.run)
+
     def next_level(self) -> "Looked":
         return replace(self, level=LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)])
 

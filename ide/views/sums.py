@@ -62,10 +62,10 @@ def _sums(chart: Chart, *, narrow: bool) -> list[Text]:
     reused = sum(one.state == "reused" for one in chart.rows)
     worked = sum(one.worked(chart.now) for one in chart.rows)
     told = (
-        ("saved by re-use", seconds(chart.saved), plural(reused, "step")),
+        ("saved by re-use", seconds(chart.saved) if chart.saved else "–", plural(reused, "step")),
         ("critical path", seconds(chart.critical_seconds), _share(chart.critical_seconds, chart.end)),
         ("steps in sum", seconds(worked), f"{worked / chart.now:.1f} at once" if chart.now > 0 else ""),
-        ("waiting in sum", seconds(chart.waited), "for a worker"),
+        ("waiting in sum", seconds(chart.waited) if chart.waited else "–", "for a worker"),
     )
     return [
         Text.assemble(

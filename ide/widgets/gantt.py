@@ -3,7 +3,8 @@
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..views.gantt import Scale, axis, bar_line, fitting, moved, names_width, zoomed
+from ..views.gantt import bar_line, names_width
+from ..views.time_scale import Scale, axis, fitting, moved, zoomed
 from ..views.timeline import Chart
 from .line_view import LineView
 from .lines import Lines

@@ -1,9 +1,7 @@
 """The screen over a store, with an engine that says what a test has it say."""
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +38,6 @@ class Told(Feed):
 
     def close(self) -> None:
         pass
-
-
-def played(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """A test that is a coroutine, run."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> None:
-        asyncio.run(test(*arguments, **named))  # type: ignore[arg-type]  # a coroutine
-
-    return run
 
 
 def picture(*steps: Mapping[str, Any]) -> Message:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from place_app import app_on, picture, played, until
+from place_app import app_on, picture, until
 from textual import events
 from textual.pilot import Pilot
 
@@ -61,16 +61,17 @@ def head(here: LogsPlace) -> str:
     return here.head.texts[0].plain
 
 
-async def type_in(pilot: Pilot[None], key: str, text: str) -> None:
-    """A key that asks for a line of text, and the answer."""
+async def type_in(pilot: Pilot[None], key: str, text: str, *, clear: bool = False) -> None:
+    """A key that asks for a line of text, and the answer, added to what was there or instead of it."""
     await pilot.press(key)
     await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+    if clear:
+        await pilot.press("ctrl+u")
     await pilot.press(*("space" if one == " " else one for one in text), "enter")
     await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_the_newest_run_is_shown_from_its_end(root, size):
     async with app_on(root, "logs").run_test(size=size) as pilot:
         here = await shown(pilot)
@@ -87,7 +88,6 @@ async def test_the_newest_run_is_shown_from_its_end(root, size):
         assert {here.view.render_line(y).cell_length for y in range(10)} == {here.view.scrollable_content_region.width}
 
 
-@played
 async def test_find_marks_and_goes_from_match_to_match(root):
     async with app_on(root, "logs").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
@@ -108,7 +108,6 @@ async def test_find_marks_and_goes_from_match_to_match(root):
         await until(pilot, lambda: "find" not in head(here))
 
 
-@played
 async def test_a_filter_leaves_lines_and_the_cursor_on_its_line(root):
     async with app_on(root, "logs").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
@@ -124,7 +123,6 @@ async def test_a_filter_leaves_lines_and_the_cursor_on_its_line(root):
         assert here.view.at_cursor() == line
 
 
-@played
 async def test_levels_and_steps_leave_their_lines(root):
     async with app_on(root, "logs").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
@@ -148,7 +146,6 @@ async def test_levels_and_steps_leave_their_lines(root):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_a_long_line_can_be_moved_along_or_wrapped(root, size):
     async with app_on(root, "logs").run_test(size=size) as pilot:
         here = await shown(pilot)
@@ -172,7 +169,6 @@ async def test_a_long_line_can_be_moved_along_or_wrapped(root, size):
         assert any("epoch 3" in line for line in drawn(here))
 
 
-@played
 async def test_a_line_leads_to_its_step_its_source_and_the_clipboard(root, monkeypatch):
     app, edited = app_on(root, "logs"), []
     async with app.run_test(size=(120, 40)) as pilot:
@@ -195,7 +191,6 @@ async def test_a_line_leads_to_its_step_its_source_and_the_clipboard(root, monke
         await until(pilot, lambda: app.place == "pipeline")
 
 
-@played
 async def test_other_runs_can_be_looked_at(root):
     app = app_on(root, "logs")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -207,13 +202,19 @@ async def test_other_runs_can_be_looked_at(root):
         assert head(here).startswith(" run 1")
         await pilot.press("]")
         await until(pilot, lambda: here.view.count == 305)
+        await type_in(pilot, "#", "9")
+        await until(pilot, lambda: "there is no run" in app.said.plain)
+        assert here.view.count == 305
+        await type_in(pilot, "#", "1", clear=True)
+        await until(pilot, lambda: here.view.count == 1)
+        app.go("logs", run=2)
+        await until(pilot, lambda: here.view.count == 305)
         app.go("logs", run=1)
         await until(pilot, lambda: here.view.count == 1)
         app.go("logs", run=None, step="clean")
         await until(pilot, lambda: here.view.count == 5)
 
 
-@played
 async def test_the_palette_finds_a_text_in_the_log(root):
     app = app_on(root, "pipeline")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -224,7 +225,6 @@ async def test_the_palette_finds_a_text_in_the_log(root):
         assert here.view.at_cursor().text == "rows 5"
 
 
-@played
 async def test_a_run_that_goes_on_is_followed_until_one_scrolls_up(tmp_path):
     run = LoggedRun(tmp_path)
     app = app_on(tmp_path, "logs")
@@ -259,7 +259,30 @@ async def test_a_run_that_goes_on_is_followed_until_one_scrolls_up(tmp_path):
         assert "the run has ended" in app.said.plain
 
 
-@played
+async def test_keys_typed_while_lines_come_in_move_the_cursor_from_line_to_line(tmp_path):
+    run = LoggedRun(tmp_path)
+    run.say("train", [(T + at * 10, "stdout", "", f"epoch {at}") for at in range(100)])
+    app = app_on(tmp_path, "logs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.feed.say({"t": "run", "run": 1, "steps": []})
+        here = await shown(pilot, 100)
+        for at in range(30):
+            run.say("clean", [(T + at, "stdout", "", "late"), (T + 10_000 + at, "stdout", "", "new")])
+            await pilot.press("k")
+        assert here.view.at_cursor().text == f"epoch {99 - 30}"
+        await until(pilot, lambda: here.view.count == 160)
+        assert here.view.at_cursor().text == f"epoch {99 - 30}"
+        run.finish()
+
+
+async def test_a_terminal_of_twenty_by_five_stays_usable(root):
+    async with app_on(root, "logs").run_test(size=(20, 5)) as pilot:
+        here = await shown(pilot)
+        await pilot.press("k", "w", "g", "g", "j", "l", "w", "l", "G")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: drawn(here)[-1].endswith("epoch 299"))
+
+
 async def test_a_new_run_is_gone_to_unless_an_old_one_was_chosen(root):
     app = app_on(root, "logs")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -277,7 +300,6 @@ async def test_a_new_run_is_gone_to_unless_an_old_one_was_chosen(root):
         run.finish()
 
 
-@played
 async def test_a_page_that_is_not_there_yet_is_drawn_as_such_and_then_comes(tmp_path):
     logged(tmp_path, {"train": [(T + at, "stdout", "", f"epoch {at}") for at in range(5_000)]})
     async with app_on(tmp_path, "logs").run_test(size=(120, 40)) as pilot:
@@ -293,7 +315,6 @@ async def test_a_page_that_is_not_there_yet_is_drawn_as_such_and_then_comes(tmp_
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_nothing_run_yet_reading_and_an_error_say_so(tmp_path, size, monkeypatch):
     app = app_on(tmp_path, "logs")
     async with app.run_test(size=size) as pilot:
@@ -307,7 +328,6 @@ async def test_nothing_run_yet_reading_and_an_error_say_so(tmp_path, size, monke
         await until(pilot, lambda: "✗" in "\n".join(drawn(place(app))))
 
 
-@played
 async def test_wrap_and_level_are_remembered(root):
     app = app_on(root, "logs")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -322,7 +342,6 @@ async def test_wrap_and_level_are_remembered(root):
         assert "level ≥info" in head(here) and "wrap on" in head(here)
 
 
-@played
 async def test_the_mouse_chooses_a_line_and_scrolling_up_stops_following(root):
     async with app_on(root, "logs").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)

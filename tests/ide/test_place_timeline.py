@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from place_app import app_on, picture, played, until
+from place_app import app_on, picture, until
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "reading"))
@@ -56,7 +56,6 @@ def sums(here: TimePlace) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_the_newest_run_is_drawn_with_what_it_waited_for_and_what_was_saved(root, size):
     async with app_on(root, "time").run_test(size=size) as pilot:
         here = await shown(pilot)
@@ -73,7 +72,6 @@ async def test_the_newest_run_is_drawn_with_what_it_waited_for_and_what_was_save
         assert here.gantt.axis.texts[0].plain.split()[:2] == ["step", "0s"]
 
 
-@played
 async def test_the_scale_and_what_is_shown_of_it(root):
     async with app_on(root, "time").run_test(size=(120, 40)) as pilot:
         here = await shown(pilot)
@@ -90,7 +88,6 @@ async def test_the_scale_and_what_is_shown_of_it(root):
         assert drawn(here)["split"].count("█") == whole and here.gantt.bars.scale is None
 
 
-@played
 async def test_a_bar_leads_to_its_step_and_to_the_clipboard(root):
     app = app_on(root, "time")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -106,7 +103,6 @@ async def test_a_bar_leads_to_its_step_and_to_the_clipboard(root):
         assert went == [("pipeline", {"step": "train"})]
 
 
-@played
 async def test_other_runs_can_be_looked_at(root):
     app = app_on(root, "time")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -120,13 +116,16 @@ async def test_other_runs_can_be_looked_at(root):
         assert "no older run" in app.said.plain
         await pilot.press("]")
         await shown(pilot, 2)
+        await pilot.press("#", "ctrl+u", "1", "enter")
+        await shown(pilot, 1)
+        await pilot.press("]")
+        await shown(pilot, 2)
         app.go("time", run=1, step="split")
         await shown(pilot, 1)
         assert here.gantt.bars.step == "split"
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_a_run_that_goes_on_grows_and_tells_what_is_expected(tmp_path, size):
     run = LoggedRun(tmp_path, time.time_ns() // 1000 - 10_000_000, ["load", "train", "report"])
     run.took("load", 0.5, 4.0)
@@ -161,7 +160,6 @@ async def test_a_run_that_goes_on_grows_and_tells_what_is_expected(tmp_path, siz
 
 
 @pytest.mark.parametrize("size", SIZES)
-@played
 async def test_nothing_run_yet_a_run_of_nothing_and_an_error_say_so(tmp_path, size):
     app = app_on(tmp_path, "time")
     async with app.run_test(size=size) as pilot:
@@ -174,3 +172,13 @@ async def test_nothing_run_yet_a_run_of_nothing_and_an_error_say_so(tmp_path, si
         (tmp_path / ".instep" / "journal.sqlite").write_text("this is no database, whatever its name says" * 100)
         await pilot.press("1", "6")
         await until(pilot, lambda: "✗" in said(place(app)))
+
+
+async def test_a_terminal_of_twenty_by_five_stays_usable(root):
+    async with app_on(root, "time").run_test(size=(20, 5)) as pilot:
+        here = await shown(pilot)
+        assert not here.sums.display
+        await pilot.press("j", "+", "l", "h", "-", "G")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: here.sums.display and len(drawn(here)) == 8)
+        assert here.gantt.bars.step == "report"

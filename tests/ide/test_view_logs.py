@@ -40,7 +40,7 @@ def test_a_line_has_time_step_and_level_before_what_was_said():
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_heads_are_of_one_width(columns):
-    names = names_width(["train", "x" * 80], columns)
+    names = names_width(["train", "x" * 80], 7, columns)
     heads = {head(replace(LINE, step=step, item=item, rank=rank), names, columns).cell_len
         for step in ("a", "x" * 80, "日本語のステップ") for item in (None, 12_345) for rank in range(4)}  # fmt: skip
     assert len(heads) == 1
@@ -67,7 +67,7 @@ def cells_of(text: str) -> list[str]:
     for one in text:
         match cell_len(one):
             case 0:
-                cells[-1] += one
+                cells[-1 if cells[-1] else -2] += one
             case 1:
                 cells.append(one)
             case _:

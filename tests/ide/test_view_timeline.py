@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instep.ide.views.gantt import LABEL, axis, bar_line, fitting, moved, names_width, zoomed
+from instep.ide.views.chain import longest_chain
+from instep.ide.views.charting import chart_of
+from instep.ide.views.gantt import bar_line, names_width
 from instep.ide.views.live import Live, StepNow
 from instep.ide.views.sums import below, figures
-from instep.ide.views.timeline import Chart, Row, Span, chart_of, longest_chain
+from instep.ide.views.time_scale import LABEL, axis, fitting, moved, zoomed
+from instep.ide.views.timeline import Chart, Row, Span
 
 BEGAN = 1_700_000_000_000_000
 
@@ -137,6 +140,18 @@ def test_of_a_run_that_goes_on_the_rest_is_expected_from_its_history():
     assert found.end == pytest.approx(110.0)
     assert found.critical == ("clean", "train", "report")
     assert rows(chart(told, live, now=300.0))["train"].expected == (300.0, 300.0)  # late: nothing is promised
+
+
+def test_a_step_whose_inputs_are_there_waits_for_a_worker_until_now():
+    ready = StepNow("ready", doing="ready", plan="stale", seconds=6.0, needs=("clean",))
+    after = StepNow("after", doing="waiting", plan="pending", needs=("ready",))
+    live = Live(run=42, going=True, steps={"ready": ready, "after": after})
+    found = chart(document(step("clean", (0.0, 4.0, "done"))), live, now=24.0)
+    assert (rows(found)["ready"].waits, rows(found)["after"].waits) == (True, False)
+    told = bar_line(rows(found)["ready"], found, fitting(found, 100), 8).plain
+    assert told.startswith("◌ ready") and told.index("░") < told.index("╌")
+    assert told.endswith("waits  ~6.0 s")
+    assert bar_line(rows(found)["after"], found, fitting(found, 100), 8).plain.endswith("not run before")
 
 
 def test_what_another_run_says_is_not_drawn_into_an_old_one():

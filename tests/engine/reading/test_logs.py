@@ -14,7 +14,7 @@ from instep.engine.reading.desk import Desk
 from instep.engine.reading.log_index import RANKS, Line, LogIndex, Wanted
 from instep.engine.reading.logs import log, log_find
 from instep.engine.snapshots.catalog import Catalog
-from instep.engine.snapshots.duck import in_memory
+from instep.engine.snapshots.duck import FILE, in_memory
 from instep.engine.snapshots.gate import hold
 
 LEVELS = ["", "debug", "info", "warning", "error", "critical", "notice"]
@@ -195,13 +195,40 @@ def test_a_catalog_that_cannot_be_brought_up_to_date_hides_no_line(tmp_path):
         assert texts(log(Desk(tmp_path), {})) == ["second run"]
 
 
-def test_only_so_many_logs_are_kept_open(tmp_path):
+def test_while_another_process_has_the_catalog_open_lines_come_from_the_live_files(tmp_path):
+    number = logged(tmp_path, {"train": [(10, "stdout", "", "said")]})
+    assert texts(log(Desk(tmp_path), {})) == ["said"]
+    script = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    command = [sys.executable, "-c", script, str(tmp_path / ".instep" / FILE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert texts(log(Desk(tmp_path), {})) == ["said"]
+        assert texts(log(Desk(tmp_path), {"number": number})) == ["said"]
+        other.communicate("\n")
+
+
+def test_what_only_looks_like_a_record_is_a_line_of_its_time(tmp_path):
+    run = LoggedRun(tmp_path)
+    run.say("train", [(20, "stdout", "", "mine")])
+    with run.path("train").open("a") as file:
+        file.write('{"k":"log","t":1000000000000000000000000000000,"s":7,"l":null,"m":["not","a","text"]}\n')
+        file.write('{"k":"log","t":-5}\n')
+        file.write("no record at all\n")
+    told = log(Desk(tmp_path), {})
+    assert sorted(texts(told)) == sorted(["mine", "['not', 'a', 'text']", "", "no record at all"])
+    run.finish()
+
+
+def test_only_so_many_logs_are_kept_open(tmp_path, monkeypatch):
     desk = Desk(tmp_path)
     for at in range(4):
         number = logged(tmp_path, {"train": [(10, "stdout", "", f"run {at}")]})
         assert texts(log(desk, {"number": number})) == [f"run {at}"]
     assert len(desk.kept["logs"]) == 2
     assert texts(log(desk, {"number": 1})) == ["run 0"]
+    monkeypatch.setattr("instep.engine.reading.logs._LINES", 1)
+    assert texts(log(desk, {"number": 2})) == ["run 1"]
+    assert list(desk.kept["logs"]) == [2]
 
 
 def test_nothing_recorded_yet_is_no_mistake_and_a_run_that_is_not_there_is_one(tmp_path):

@@ -101,8 +101,9 @@ def test_neighbours_leave_out_hidden_runs(root, tmp_path):
 
 def test_nothing_recorded_yet_is_no_mistake_and_a_run_that_is_not_there_is_one(root, tmp_path):
     assert timeline(Desk(tmp_path), {}) == {"number": None, "steps": []}
-    with pytest.raises(UsageError):
-        timeline(Desk(root), {"number": 99})
+    for op in (timeline, neighbours):
+        with pytest.raises(UsageError, match="99"):
+            op(Desk(root), {"number": 99})
 
 
 def test_needs_go_by_name_before_content():
