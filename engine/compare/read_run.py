@@ -1,0 +1,309 @@
+"""Recorded runs → `RunFacts`, in one look at the catalog."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# Rows are of any type.
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, UsageError
+from ..fingerprint import Unit
+from ..ids import Digest
+from ..snapshots.artifact import Column
+from ..snapshots.queries import Reader, reader
+from .facts import KNOWN, Definition, FileFact, OutputFact, RunFacts, StepFact
+
+Row = Mapping[str, Any]  # Any: values of DuckDB
+_STEPS = "from step_run where item is null and list_contains(?, run) order by seq"
+_ITEMS = """select run, step, state, count(*) as n from (select run, step, state from step_run where item is not null
+    and list_contains(?, run) qualify row_number() over (partition by run, step, item order by attempt desc) = 1)
+    group by all order by all"""
+_NAMED = """select s.run, s.step, s.step_run_id, x.name, x.content_hash from step_run s join {table} x
+    using (run_id, step_run_id) where s.item is null and list_contains(?, s.run)"""
+_FILES = """select distinct s.run, s.step, f.path, f.argument, f.bytes, f.content_hash from step_run s
+    join input_file f using (run_id, step_run_id) where s.item is null and list_contains(?, s.run) order by f.path"""
+_GROUPED = """select qualname, digest, any_value(kind) as kind, any_value(path) as path,
+    any_value(first_line) as first_line, any_value(source) as source, list(distinct fingerprint) as fingerprints,
+    bool_or(split_part(qualname, ':', 2) = step) as root from definition where list_contains(?, fingerprint)
+    group by qualname, digest"""
+
+
+def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
+    """The facts of these runs, in this order. Raises UsageError for a run of which nothing was recorded."""
+    wanted = list(numbers)
+    with reader(store) as found:
+        rows = {row["number"]: row for row in found.rows("from run where list_contains(?, number)", [wanted])}
+        for number in wanted:
+            if number not in rows:
+                raise UsageError(f"run {number} was cut off before anything of it was recorded")
+        steps = _by_run(found.rows(_STEPS, [wanted]))
+        items = _by_run(found.rows(_ITEMS, [wanted]))
+        inputs = _by_run(found.rows(_NAMED.format(table="input"), [wanted]))
+        outputs = _by_run(found.rows(_NAMED.format(table="output"), [wanted]))
+        files = _by_run(found.rows(_FILES, [wanted]))
+        metrics = _by_run(found.rows("from run_metric where list_contains(?, run) order by name", [wanted]))
+        environments = {
+            row["env_hash"]: row
+            for row in found.rows(
+                "from environment where list_contains(?, env_hash)", [[row["env_hash"] for row in rows.values()]]
+            )
+        }
+        artifacts = _artifacts(found, outputs)
+        definitions = {number: _definitions(found, steps.get(number, ())) for number in wanted}
+    return [
+        _facts(
+            store,
+            rows[number],
+            environments.get(rows[number]["env_hash"], {}),
+            _steps(steps, items, inputs, outputs, number),
+            {row["path"]: row for row in files.get(number, ())},
+            _readers(files.get(number, ())),
+            {row["name"]: row["value"] for row in metrics.get(number, ())},
+            artifacts,
+            definitions[number],
+        )
+        for number in wanted
+    ]
+
+
+def _facts(
+    store: Path,
+    row: Row,
+    around: Row,
+    steps: dict[str, StepFact],
+    files: Mapping[str, Row],
+    readers: Mapping[str, tuple[str, ...]],
+    metrics: Mapping[str, float],
+    artifacts: Mapping[str, OutputFact],
+    definitions: dict[str, Definition],
+) -> RunFacts:
+    params: dict[str, dict[str, Any]] = loaded(row["params"]) or {}
+    place = {name: at for at, name in enumerate(params)}
+    in_order = dict(sorted(steps.items(), key=lambda one: place.get(one[0], len(place))))
+    unread = [name for name in params if name not in steps or steps[name].fingerprint is None]
+    if unread or not definitions:
+        definitions = _from_snapshot(store, row["number"], unread or list(params), definitions)
+    return RunFacts(
+        label=str(row["number"]),
+        state=row["state"],
+        target=row["target"] or "local",
+        graph=tuple(params),
+        about=_about(row, in_order),
+        params={f"{step}.{name}": value for step, values in params.items() for name, value in values.items()},
+        definitions=definitions,
+        files={
+            path: FileFact(Digest(one["content_hash"]), one["bytes"], readers[path], one["argument"] or "")
+            for path, one in files.items()
+        },
+        packages=loaded(around.get("packages")) or {},
+        python=around.get("python") or "",
+        hardware=loaded(around.get("hardware")) or {},
+        host=row["host"] or "",
+        steps=in_order,
+        metrics=metrics,
+        outputs=_outputs_of(in_order, artifacts),
+    )
+
+
+def _about(row: Row, steps: Mapping[str, StepFact]) -> dict[str, Any]:  # Any: JSON
+    started: datetime | None = row["started_at"]
+    states = [one.state for one in steps.values()]
+    return {
+        "started_at": started.replace(tzinfo=UTC).isoformat(timespec="milliseconds") if started else None,
+        "seconds": row["seconds"],
+        "git_commit": row["git_commit"],
+        "dirty": row["dirty"],
+        "user": row["user_name"],
+        "note": row["note"] or "",
+        "steps": {state: states.count(state) for state in dict.fromkeys(states)},
+    }
+
+
+def _steps(
+    steps: Mapping[int, list[Row]],
+    items: Mapping[int, list[Row]],
+    inputs: Mapping[int, list[Row]],
+    outputs: Mapping[int, list[Row]],
+    number: int,
+) -> dict[str, StepFact]:
+    """The last attempt at each step."""
+    arrived = _by_id(inputs.get(number, ()))
+    left = _by_id(outputs.get(number, ()))
+    counts: dict[str, dict[str, int]] = {}
+    for row in items.get(number, ()):
+        counts.setdefault(row["step"], {})[row["state"]] = row["n"]
+    found: dict[str, StepFact] = {}
+    for row in steps.get(number, ()):
+        error = loaded(row["error"])
+        own = row["step_run_id"]
+        found[row["step"]] = StepFact(
+            name=row["step"],
+            state=row["state"],
+            seconds=row["seconds"],
+            target=row["target"] or "",
+            node=row["node"] or "",
+            attempt=row["attempt"] or 1,
+            step_key=row["step_key"],
+            fingerprint=row["fingerprint"],
+            made_by=row["reused_from"] or own,
+            inputs=arrived.get(own, {}),
+            outputs=left.get(own, {}),
+            items=counts.get(row["step"], {}),
+            error=str(error.get("title", "")) if isinstance(error, dict) else "",
+            reasons=_texts(loaded(row["reasons"]) or ()),
+        )
+    return found
+
+
+def _texts(reasons: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:  # Any: JSON
+    from ..reasons import Reason
+
+    return tuple(str(Reason.from_json(one)) for one in reasons)
+
+
+def _outputs_of(steps: Mapping[str, StepFact], artifacts: Mapping[str, OutputFact]) -> dict[str, OutputFact]:
+    from dataclasses import replace
+
+    return {
+        name: replace(artifacts[content], name=name, step=step.name)
+        for step in steps.values()
+        if step.state in KNOWN
+        for name, content in step.outputs.items()
+        if content in artifacts
+    }
+
+
+def _artifacts(found: Reader, outputs: Mapping[int, list[Row]]) -> dict[str, OutputFact]:
+    """Every output by its content, with the columns of those that the runs do not all have."""
+    sets = [{row["content_hash"] for row in rows} for rows in outputs.values()]
+    every: set[str] = set().union(*sets)
+    common: set[str] = set.intersection(*sets) if len(sets) > 1 else set()
+    rows = found.rows("from artifact where list_contains(?, content_hash)", [list(every)])
+    columns = columns_of(found, every - common)
+    return {
+        row["content_hash"]: OutputFact(
+            name="",
+            step="",
+            content_hash=Digest(row["content_hash"]),
+            kind=row["kind"],
+            format=row["format"],
+            carrier=row["carrier"],
+            rows=row["n_rows"],
+            bytes=row["bytes"] or 0,
+            schema=loaded(row["schema"]),
+            summary=loaded(row["summary"]),
+            preview=row["preview"] or "",
+            inline=row["inline"],
+            columns=columns.get(row["content_hash"], ()),
+        )
+        for row in rows
+    }
+
+
+def columns_of(found: Reader, contents: Iterable[str]) -> dict[str, tuple[Column, ...]]:
+    """The columns of tables by their content."""
+    rows = found.rows(
+        "from artifact_column where list_contains(?, content_hash) order by content_hash, ord", [list(contents)]
+    )
+    columns: dict[str, list[Column]] = {}
+    for row in rows:
+        one = Column(row["name"], row["dtype"], Digest(row["column_hash"]), row["nulls"], loaded(row["summary"]))
+        columns.setdefault(row["content_hash"], []).append(one)
+    return {content: tuple(those) for content, those in columns.items()}
+
+
+def _definitions(found: Reader, steps: Iterable[Row]) -> dict[str, Definition]:
+    """Every definition that the steps reach. A step's own function counts without `@step` and the defaults of its
+    params where it is reached as the step itself, so that form goes before the one that others see."""
+    owners: dict[str, list[str]] = {}
+    for row in steps:
+        if row["fingerprint"]:
+            owners.setdefault(row["fingerprint"], []).append(row["step"])
+    definitions: dict[str, Definition] = {}
+    for row in sorted(found.rows(_GROUPED, [list(owners)]), key=lambda one: one["root"]):
+        reached = sorted({step for one in row["fingerprints"] for step in owners[one]})
+        definitions[row["qualname"]] = Definition(
+            row["qualname"],
+            row["kind"],
+            Digest(row["digest"]),
+            row["path"],
+            row["first_line"],
+            row["source"],
+            _merged(definitions.get(row["qualname"]), reached),
+        )
+    return definitions
+
+
+def _merged(known: Definition | None, steps: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*(known.steps if known else ()), *steps)))
+
+
+def _from_snapshot(
+    store: Path, number: int, steps: Iterable[str], known: Mapping[str, Definition]
+) -> dict[str, Definition]:
+    """The definitions of steps that were not decided (blocked, not asked for), read from the stored code."""
+    from .snapshot import read_snapshot
+
+    try:
+        fingerprints = read_snapshot(store, number).fingerprints
+    except (StoreError, UsageError):
+        return dict(known)  # the code itself is gone; what the run's steps recorded of theirs is still told
+    wanted = set(steps)
+    return definitions_of({name: one.units for name, one in fingerprints.items() if name in wanted}, known)
+
+
+def definitions_of(
+    units: Mapping[Any, Sequence[Unit]],  # Any: step names, as `StepName` or as a plain text
+    known: Mapping[str, Definition] | None = None,
+) -> dict[str, Definition]:
+    """The definitions of some steps by id; a step's own form goes before the one that others see."""
+    found = dict(known or {})
+    roots: set[str] = set()
+    for step, reached in units.items():
+        for at, one in enumerate(reached):
+            before = found.get(one.id)
+            if before is not None and (at > 0 or one.id in roots):
+                found[one.id] = Definition(
+                    before.id,
+                    before.kind,
+                    before.digest,
+                    before.path,
+                    before.line,
+                    before.source,
+                    _merged(before, [step]),
+                )
+                continue
+            if at == 0:
+                roots.add(one.id)
+            found[one.id] = Definition(
+                one.id, one.kind, one.digest, one.place.path, one.place.line, one.source, _merged(before, [step])
+            )
+    return found
+
+
+def _readers(files: Iterable[Row]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for row in files:
+        found.setdefault(row["path"], {})[row["step"]] = None
+    return {path: tuple(steps) for path, steps in found.items()}
+
+
+def _by_run(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["run"], []).append(row)
+    return found
+
+
+def _by_id(rows: Iterable[Row]) -> dict[str, dict[str, Digest]]:
+    found: dict[str, dict[str, Digest]] = {}
+    for row in rows:
+        found.setdefault(row["step_run_id"], {})[row["name"]] = row["content_hash"]
+    return found
+
+
+def loaded(text: Any) -> Any:  # Any: JSON text as DuckDB gives it, or None
+    return json.loads(text) if isinstance(text, str) else text
