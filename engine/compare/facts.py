@@ -94,7 +94,7 @@ class OutputFact:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """One side of a comparison. `params` are by `step.name`; `graph` names every step in graph order, `steps`
-    those that the run had to do with.
+    those that the run had to do with. `keys` are those that steps declare for their tables, None where nobody looked.
 
     `about` is what is told of a run and compared with nothing: when, how long, git, the note.
     """
@@ -114,6 +114,7 @@ class RunFacts:
     steps: Mapping[str, StepFact] = field(default_factory=dict[str, StepFact])
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     outputs: Mapping[str, OutputFact] = field(default_factory=dict[str, OutputFact])
+    keys: Mapping[str, tuple[str, ...]] | None = None
 
     def knows(self, step: str) -> bool:
         """Whether what `step` puts out is known here: it ended well, or there is no such step at all."""

@@ -65,6 +65,7 @@ def _facts(
         steps=steps,
         metrics=dict(sorted(metrics.items())),
         outputs=outputs,
+        keys={str(name): step.options.key for name, step in facts.graph.steps.items() if step.options.key},
     )
 
 
