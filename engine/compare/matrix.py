@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,7 +158,7 @@ def _letters(values: Iterable[Any]) -> list[str | None]:  # Any: contents
 
 def _best(name: str, values: Sequence[Any]) -> tuple[int, ...]:  # Any: numbers or None
     wanted = direction(name)
-    there = [one for one in values if isinstance(one, int | float) and one == one]
+    there = [one for one in values if isinstance(one, int | float) and not isnan(one)]
     if wanted is None or len(there) < 2:
         return ()
     best = min(there) if wanted == "lower" else max(there)

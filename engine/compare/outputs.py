@@ -3,12 +3,13 @@
 `deep.py` reads the data of what differs.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from .differences import Compared, Difference, Kind
 from .facts import OutputFact, RunFacts
 
-_KINDS: dict[str, Kind] = {"table": "table", "array": "array"}
+KINDS_OF: Final[dict[str, Kind]] = {"table": "table", "array": "array"}
+"""From the kind of an artifact to that of a difference; all others are values."""
 
 
 def compare_outputs(a: RunFacts, b: RunFacts) -> list[Compared]:
@@ -18,7 +19,7 @@ def compare_outputs(a: RunFacts, b: RunFacts) -> list[Compared]:
         old, new = a.outputs.get(name), b.outputs.get(name)
         one = new or old
         assert one is not None, "the name is of one of them"
-        kind = _KINDS.get(one.kind, "value")
+        kind = KINDS_OF.get(one.kind, "value")
         differences, equal = found[kind]
         if old is not None and new is not None and old.content_hash == new.content_hash:
             found[kind] = differences, equal + 1

@@ -1,13 +1,15 @@
 """Two runs → their `Comparison`: pure, from what `read_run` and `read_now` read once."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .determinants import compare_determinants
-from .differences import Compared, Comparison, Difference, ordered
+from .differences import Compared, Comparison, Difference, Kind, ordered
 from .facts import RunFacts
 from .happened import compare_steps, first_divergence
 from .metrics import Spread, compare_metrics
-from .outputs import compare_outputs
+from .outputs import KINDS_OF, compare_outputs
 
 
 def compare(
@@ -22,10 +24,46 @@ def compare(
     return Comparison(a.label, b.label, differences, equal, (a.to_json(), b.to_json()), first_divergence(a, b, causes))
 
 
+@dataclass(frozen=True, slots=True)
+class Same:
+    """One thing that is equal in A and B."""
+
+    kind: Kind
+    subject: str
+    value: Any  # Any: JSON
+
+
+def equal_things(a: RunFacts, b: RunFacts, comparison: Comparison) -> tuple[Same, ...]:
+    """What `Comparison.equal` counts, by name, in the same order of kinds."""
+    differing = {(one.kind, one.subject) for one in comparison.differences}
+    sides: tuple[tuple[Kind, Mapping[str, Any], Mapping[str, Any]], ...] = (
+        ("param", a.params, b.params),
+        ("code", a.definitions, {name: f"{one.path}:{one.line}" for name, one in b.definitions.items()}),
+        ("file", a.files, {path: one.content_hash[:12] for path, one in b.files.items()}),
+        ("package", a.packages, b.packages),
+        ("python", {"python": a.python}, {"python": b.python}),
+        ("hardware", a.hardware, b.hardware),
+        ("target", {"target": a.target, "host": a.host}, {"target": b.target, "host": b.host}),
+        ("step", a.steps, {name: one.state for name, one in b.steps.items()}),
+        ("metric", a.metrics, b.metrics),
+        ("table", a.outputs, _contents(b, "table")),
+        ("array", a.outputs, _contents(b, "array")),
+        ("value", a.outputs, _contents(b, "value")),
+    )
+    return tuple(
+        Same(kind, name, value)
+        for kind, left, right in sides
+        for name, value in right.items()
+        if name in left and (kind, name) not in differing
+    )
+
+
+def _contents(run: RunFacts, kind: Kind) -> dict[str, str]:
+    return {name: one.content_hash[:12] for name, one in run.outputs.items() if KINDS_OF.get(one.kind, "value") == kind}
+
+
 def only_step(comparison: Comparison, step: str) -> Comparison:
     """What concerns one step: its determinants, itself, its metrics and outputs."""
-    from dataclasses import replace
-
     return replace(comparison, differences=tuple(_of(step, comparison.differences)))
 
 

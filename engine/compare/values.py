@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StoreError
-from ..snapshots.artifact import Artifact
+from ..snapshots.artifact import Artifact, ItemRef
 from ..snapshots.objects import ObjectStore
 from .cache import remembered
 from .facts import OutputFact
@@ -208,18 +208,11 @@ def _sequences(objects: ObjectStore, a: OutputFact, b: OutputFact) -> Document:
         "changed": len(changed),
         "added": max(0, len(right) - len(left)),
         "removed": max(0, len(left) - len(right)),
-        "shown": [
-            {
-                "item": at,
-                "before": _item(left[at].inline, left[at].carrier),
-                "after": _item(right[at].inline, right[at].carrier),
-            }
-            for at in changed[:SHOWN]
-        ],
+        "shown": [{"item": at, "before": _item(left[at]), "after": _item(right[at])} for at in changed[:SHOWN]],
     }
 
 
-def _item(inline: str | None, carrier: str) -> Any:  # Any: JSON
+def _item(one: ItemRef) -> Any:  # Any: JSON
     from ..snapshots import canonical_json
 
-    return f"<{carrier}>" if inline is None else json_value(canonical_json.loads(inline))
+    return f"<{one.carrier}>" if one.inline is None else json_value(canonical_json.loads(one.inline))

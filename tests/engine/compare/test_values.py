@@ -15,18 +15,8 @@ from instep.engine.snapshots.objects import ObjectStore
 
 def output(store, value):
     one = formats.store(value, ObjectStore(store)).artifact
-    return OutputFact(
-        "o",
-        "s",
-        one.content_hash,
-        one.kind,
-        one.format,
-        one.carrier,
-        one.rows,
-        one.bytes,
-        one.schema,
-        inline=one.inline,
-    )
+    told = (one.content_hash, one.kind, one.format, one.carrier, one.rows, one.bytes, one.schema)
+    return OutputFact("o", "s", *told, inline=one.inline)
 
 
 def compared(store, a, b):
