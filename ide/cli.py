@@ -132,6 +132,20 @@ def _look_commands(add: Add) -> None:
     runs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20; 0: all)")
     show = add("show", "looking", "show one run, or one step of it")
     show.add_argument("what", metavar="RUN[/STEP]", help="a run's number, or `latest`")
+    compare = add(
+        "compare",
+        "comparing",
+        "tell what differs between runs",
+        more="`now` is the working tree, before running anything.",
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="numbers, `latest` or `now`; two, or more for a table")
+    compare.add_argument(
+        "--step", metavar="STEP", help="only what concerns this step; its tables are read whatever their size"
+    )
+    compare.add_argument("--all", action="store_true", help="cut nothing, read every table, list equal things too")
+    compare.add_argument("--key", metavar="COLUMNS", help="match the rows of tables by these columns: a,b")
+    for kind in ("csv", "markdown", "parquet"):
+        compare.add_argument(f"--{kind}", metavar="PATH", help=f"write the table of what differs as {kind}")
     why = add("why", "looking", "tell why a step is stale, or why a run's steps ran or failed")
     why.add_argument("what", metavar="STEP|RUN[/STEP]")
     log = add("log", "looking", "print what a run's steps printed")

@@ -29,17 +29,27 @@ def read_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
     return [facts[one] for one in resolved]
 
 
+def distinct_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
+    """`read_facts`, for runs that are to be compared. Raises UsageError for one given twice."""
+    found = read_facts(root, labels)
+    seen: dict[str, str] = {}
+    for one, label in zip(found, labels, strict=True):
+        if one.label in seen:
+            told = "a run is not compared with itself" if seen[one.label] == label else "they are the same run"
+            raise UsageError(
+                f"`{seen[one.label]}` and `{label}`: {told}",
+                mend="Give different runs, or a run and `now`; `instep runs` lists them.",
+            )
+        seen[one.label] = label
+    return found
+
+
 def compare_runs(root: Path, a: str, b: str, *, logs: bool = True) -> Comparison:
     """What differs between two runs of the project at `root`: numbers, `latest`, or `now` for the working tree.
 
     Raises UsageError for one that is not there or for one run given twice, StoreError where nothing can be read.
     """
-    one, other = read_facts(root, [a, b])
-    if one.label == other.label:
-        raise UsageError(
-            f"{a} and {b} are the same run" if a != b else f"a run is not compared with itself: {a}",
-            mend="Give two runs, or a run and `now`; `instep runs` lists them.",
-        )
+    one, other = distinct_facts(root, [a, b])
     return compare_facts(root, one, other, logs=logs)
 
 

@@ -159,7 +159,7 @@ def _letters(values: Iterable[Any]) -> list[str | None]:  # Any: contents
 def _best(name: str, values: Sequence[Any]) -> tuple[int, ...]:  # Any: numbers or None
     wanted = direction(name)
     there = [one for one in values if isinstance(one, int | float) and not isnan(one)]
-    if wanted is None or len(there) < 2:
+    if wanted is None or len(set(there)) < 2:
         return ()
     best = min(there) if wanted == "lower" else max(there)
     return tuple(at for at, one in enumerate(values) if one == best)
