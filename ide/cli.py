@@ -146,8 +146,10 @@ def _look_commands(add: Add) -> None:
     compare.add_argument("--key", metavar="COLUMNS", help="match the rows of tables by these columns: a,b")
     for kind in ("csv", "markdown", "parquet"):
         compare.add_argument(f"--{kind}", metavar="PATH", help=f"write the table of what differs as {kind}")
-    why = add("why", "looking", "tell why a step is stale, or why a run's steps ran or failed")
+    why = add("why", "explaining", "tell why a step is stale, why a run's steps ran or failed, or why a metric moved")
     why.add_argument("what", metavar="STEP|RUN[/STEP]")
+    why.add_argument("--than", metavar="RUN", help="explain what a metric is in RUN by what it was in this one")
+    why.add_argument("--metric", metavar="NAME", help="which metric, e.g. score.rmse (default: the one that differs)")
     log = add("log", "looking", "print what a run's steps printed")
     log.add_argument("what", metavar="RUN[/STEP]")
     log.add_argument("-f", "--follow", action="store_true", help="go on while the run goes on")

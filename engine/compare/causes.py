@@ -120,7 +120,7 @@ def why_metric(comparison: Comparison, a: RunFacts, b: RunFacts, needs: Needs, m
 def why_failed(
     comparison: Comparison, a: RunFacts, b: RunFacts, needs: Needs, step: str, frames: Iterable[Mapping[str, Any]] = ()
 ) -> FailureCause:
-    """`a` is the last run in which `step` ended well, `b` the one in which it failed; `frames` are those of its error."""
+    """`a` is the last run in which `step` ended well, `b` that in which it failed; `frames` are those of its error."""
     ways = ways_back(step, a, b, needs)
     places = [(str(one["path"]), int(one["line"])) for one in frames]
     found = causes(comparison, ways, places, b)

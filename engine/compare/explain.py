@@ -10,6 +10,7 @@ from ..project import STORE
 from ..snapshots.catalog import Catalog
 from ..snapshots.queries import reader
 from .causes import FailureCause, MetricCause, Needs, why_failed, why_metric
+from .deep import deepen
 from .facts import NOW, RunFacts
 from .look import compare_facts, distinct_facts
 from .read_run import read_runs
@@ -23,7 +24,7 @@ def explain_metric(root: Path, b: str, than: str, metric: str = "") -> MetricCau
     """Why `metric` is not in run `b` what it is in run `than`; without a name the one metric that differs. Raises
     UsageError where there is none, or several and no name."""
     one, other = distinct_facts(root, [than, b])
-    comparison = compare_facts(root, one, other, logs=False)
+    comparison = deepen(root / STORE, compare_facts(root, one, other, logs=False), one, other)
     return why_metric(
         comparison, one, other, needs_of(root, other, one), metric or _only(comparison.of("metric"), than, b)
     )

@@ -55,6 +55,11 @@ def told(comparison: Comparison, equal: Sequence[Same] = (), *, on: bool, whole:
     yield from _equal_things(equal, on=on) if equal else _equal_counts(comparison.equal, on=on)
 
 
+def difference_lines(one: Difference, *, on: bool, whole: bool = False) -> Iterator[str]:
+    """One difference by itself."""
+    return _difference(one, 0, on=on, whole=whole)
+
+
 def _run_line(label: str, run: Document, *, on: bool) -> str:
     if run["run"] == "now":
         states = " ".join(f"{count} {state}" for state, count in run["steps"].items())
@@ -237,6 +242,8 @@ def _value(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
         return
     if data.get("note"):
         yield clean(data["note"])
+    elif not data:
+        yield _arrow(*(side.get("preview", side["content"]) for side in (one.before, one.after)))
     elif "shape" in data:
         yield from _array(data)
     elif "paths" in data:

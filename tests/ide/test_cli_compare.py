@@ -105,3 +105,33 @@ def test_more_than_two_runs_are_a_table(project, tmp_path):
 def test_mistakes_end_with_2_and_say_what_to_do(project, words, hint):
     told = project("compare", *words)
     assert told.code == 2 and hint in told.err and told.out == ""
+
+
+def test_a_failure_is_told_with_what_changed_since_it_went_well(project):
+    told = project("why", "4")
+    assert told.code == 0, told.err
+    assert "first to fail: model" in told.out
+    assert "model last ended well in run 3" in told.out
+    assert "scale()" in told.out and "it failed in here" in told.out
+    document = project("why", "latest", "--json").document
+    assert document["failed"]["name"] == "model"
+    assert document["since"]["last_good"] == 3
+    (cause,) = document["since"]["causes"]
+    assert (cause["subject"], cause["at_failure"], cause["distance"]) == ("helpers:scale", True, 0)
+
+
+def test_a_metric_is_told_with_its_chain_and_causes(project):
+    told = project("why", "3", "--than", "1", "--metric", "score.rmse")
+    assert told.code == 0, told.err
+    assert told.out.index("score  differs") < told.out.index("model  differs") < told.out.index("table  differs")
+    assert "[table → model → score]" in told.out
+    document = project("why", "3", "--than", "1", "--metric", "score.rmse", "--json").document
+    assert [one["step"] for one in document["chain"]] == ["score", "model", "table"]
+    assert [one["subject"] for one in document["causes"]] == ["helpers:scale", "data.csv"]
+
+
+def test_why_a_step_or_a_good_run_is_as_it_was(project):
+    assert "table is fresh" in project("why", "table").out
+    assert project("why", "1", "--json").document["since"] is None
+    assert project("why", "1", "--metric", "score.rmse").code == 2
+    assert "no metric" in project("why", "3", "--than", "1", "--metric", "score.rms").err

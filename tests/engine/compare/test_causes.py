@@ -81,7 +81,7 @@ def test_the_only_metric_needs_no_name_and_one_of_several_does(lab):
     lab.run(model__rate=2.0)
     with pytest.raises(UsageError, match=r"model.weight, score.rmse|score.rmse, model.weight"):
         explain_metric(lab.root, "3", "1")
-    with pytest.raises(UsageError, match="score.rmse"):
+    with pytest.raises(UsageError, match=r"`score\.rmse`"):
         explain_metric(lab.root, "3", "1", "score.rms")
     with pytest.raises(UsageError, match="no metric differs"):
         explain_metric(lab.root, "1", str(lab.run(model__rate=1.0, side__unused=0, score__limit=0, clean__low=-1)))
