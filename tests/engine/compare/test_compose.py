@@ -43,11 +43,8 @@ def g(x):
 
 def defined(source):
     space = {"decorated": lambda f: f}
-    text = (
-        source.decode()
-        .replace("from helpers import one, two", "two = lambda x: 100")
-        .replace("from helpers import one", "one = 1")
-    )
+    text = source.decode().replace("from helpers import two", "two = lambda x: 100")
+    text = text.replace("from helpers import one", "one = 1")
     exec(compile(text, "m", "exec"), space)
     return space
 
