@@ -70,7 +70,8 @@ class Outcome:
 class Bench:
     """A folder of the store in which one hybrid after another is laid out. Use as a context; not for several threads.
 
-    `step` is the one whose `metric` is wanted: it and what it needs are all that runs.
+    `step` is the one whose `metric` is wanted: it and what it needs are all that runs. Without a metric the value is 1
+    for a step that ends well.
     """
 
     session: "Session"
@@ -137,7 +138,7 @@ class Bench:
         document = session.execute(setting, facts, plan, selected, request, notify, cancel, began)
         if self._known is not None:
             self._known.refresh()
-        value = document["metrics"].get(self.metric)
+        value = document["metrics"].get(self.metric) if self.metric else 1.0
         if document["state"] == "done" and value is not None:
             return Outcome(recipe, float(value), number)
         if document["state"] == "done":
@@ -230,8 +231,8 @@ class Bench:
         """The metric of results that are all there, as `Results.metrics` would name it."""
         assert self._known is not None
         one = plan.steps[StepName(self.step)]
-        if one.hit is None:
-            return None
+        if one.hit is None or not self.metric:
+            return None if one.hit is None else 1.0
         found: dict[str, float] = {}
         for cached in self._known.lookup(one.hit.key):
             if cached.step_run_id == one.hit.step_run_id and isinstance(cached.outputs, dict):

@@ -111,7 +111,8 @@ def test_a_new_step_comes_with_the_code_that_takes_it(tmp_path):
     lab.edit(
         "pipeline.py",
         '@step\ndef score(left, right):\n    return {"rmse": left + right}',
-        '@step\ndef more(left):\n    return left * 2\n\n@step\ndef score(more, right):\n    return {"rmse": more + right}',
+        "@step\ndef more(left):\n    return left * 2\n\n"
+        '@step\ndef score(more, right):\n    return {"rmse": more + right}',
     )
     lab.run(right__y=3.0)
     _, found = taken_apart(lab)
