@@ -191,7 +191,6 @@ class Session:
         record: bool = True,
     ) -> Setting:
         """Freeze the snapshot: from here on nothing that is edited changes this run."""
-        git = self._background.submit(environment.read_git, self.root)
         modules = module_table_of(facts.project, code)
         bundle = write_bundle(self.objects, code, modules)
         found = self.environment_of(facts)
@@ -219,7 +218,7 @@ class Session:
                 objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects],
             )
         )
-        git.add_done_callback(lambda done: self._background.submit(self._keep_git, run_id, done.result()))
+        self._background.submit(self._keep_git, run_id)
         return Setting(
             run_id, number, self.store, bundle.code, "local", passed_on(request.env, self._start_env), record=record
         )
@@ -319,7 +318,9 @@ class Session:
         packages: dict[str, Json] = dict(facts.packages.reachable(imports))
         return {"python": environment.PYTHON, "packages": packages, "hardware": self._hardware}
 
-    def _keep_git(self, run_id: RunId, git: environment.Git) -> None:
+    def _keep_git(self, run_id: RunId) -> None:
+        """Read and written in one job: a second one could not be begun while the session is being closed."""
+        git = environment.read_git(self.root)
         diff: Digest | None = None
         writing = Writing()
         if git.diff:

@@ -150,6 +150,18 @@ def _look_commands(add: Add) -> None:
     why.add_argument("what", metavar="STEP|RUN[/STEP]")
     why.add_argument("--than", metavar="RUN", help="explain what a metric is in RUN by what it was in this one")
     why.add_argument("--metric", metavar="NAME", help="which metric, e.g. score.rmse (default: the one that differs)")
+    why.add_argument(
+        "--attribute", action="store_true", help="run hybrids to say what each change contributed; asks first"
+    )
+    why.add_argument(
+        "--seeds", type=int, metavar="N", help="with --attribute: run each hybrid with N values of every `seed`"
+    )
+    why.add_argument("-y", "--yes", action="store_true", help="with --attribute: do not ask, whatever the price")
+    bisect = add("bisect", "attributing", "find the run that went wrong, and what in it did")
+    bisect.add_argument("--good", required=True, metavar="RUN", help="a run that was good")
+    bisect.add_argument("--bad", required=True, metavar="RUN", help="a run that was not")
+    bisect.add_argument("--metric", metavar="CONDITION", help='what holds for good runs, e.g. "score.rmse < 0.30"')
+    bisect.add_argument("--fails", action="store_true", help="a bad run is one in which a step failed")
     log = add("log", "looking", "print what a run's steps printed")
     log.add_argument("what", metavar="RUN[/STEP]")
     log.add_argument("-f", "--follow", action="store_true", help="go on while the run goes on")

@@ -30,6 +30,12 @@ def explain_metric(root: Path, b: str, than: str, metric: str = "") -> MetricCau
     )
 
 
+def metric_of(root: Path, a: str, b: str) -> str:
+    """The one metric that differs between two runs. Raises UsageError for none or several."""
+    one, other = distinct_facts(root, [a, b])
+    return _only(compare_facts(root, one, other, logs=False).of("metric"), a, b)
+
+
 def explain_failure(root: Path, number: int) -> FailureCause | None:
     """Why run `number` failed, against the last run in which its first failing step ended well; None if no step of it
     failed."""

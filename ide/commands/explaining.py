@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 def why(arguments: argparse.Namespace) -> int:
     """Why a step is stale, a run's steps ran or failed, or a metric is not what it was."""
+    if arguments.than and arguments.attribute:
+        from .attributing import attribute
+
+        return attribute(arguments)
     if arguments.than:
         return _why_metric(arguments)
-    if arguments.metric:
-        raise UsageError("`--metric` needs a run to compare with", mend="Add `--than RUN`.")
+    if arguments.metric or arguments.attribute:
+        raise UsageError("there is no run to compare with", mend="Add `--than RUN`.")
     run, _, step = arguments.what.partition("/")
     if not step and (run.isdigit() or run == "latest"):
         return _why_run(arguments, run)

@@ -135,3 +135,37 @@ def test_why_a_step_or_a_good_run_is_as_it_was(project):
     assert project("why", "1", "--json").document["since"] is None
     assert project("why", "1", "--metric", "score.rmse").code == 2
     assert "no metric" in project("why", "3", "--than", "1", "--metric", "score.rms").err
+
+
+def test_the_price_comes_first_and_nothing_runs_unasked(project):
+    told = project("why", "3", "--than", "1", "--metric", "score.rmse", "--attribute")
+    assert told.code == 0, told.err
+    assert "2 hybrids, at most 4 step runs" in told.out and "add `--yes`" in told.err
+    assert "what moved" not in told.out
+    document = project("why", "3", "--than", "1", "--attribute", "--metric", "score.rmse", "--json").document
+    assert {one["name"] for one in document["factors"]} == {"code of model", "data.csv"}
+    assert document["price"]["hybrids"] == 2
+
+
+def test_what_each_change_contributed(project):
+    """Before: 6 · 0.1. The helper alone adds 1, the data alone (12 − 6) · 0.1."""
+    words = ["why", "3", "--than", "1", "--metric", "score.rmse", "--attribute"]
+    told = project(*words, "--yes")
+    assert told.code == 0, told.err
+    assert "what moved score.rmse: 0.6 → 2.2, +1.6" in told.out
+    document = project(*words, "--json").document  # now it costs nothing, and nobody has to be asked
+    contributions = {one["factor"]["name"]: one["value"] for one in document["contributions"]}
+    assert contributions == pytest.approx({"code of model": 1.0, "data.csv": 0.6})
+    assert document["method"] == "exact" and document["price"]["step_runs"] == 0
+    assert "6" not in project("runs").out.split() and project("compare", "latest", "4").code == 2
+
+
+def test_bisect_names_the_run_and_the_change(project):
+    assert "run 1 is not bad" in project("bisect", "--good", "3", "--bad", "1", "--metric", "score.rmse > 0").err
+    told = project("bisect", "--good", "1", "--bad", "2", "--metric", "score.rmse < 2")
+    assert told.code == 0, told.err
+    assert "run 2 made the difference" in told.out and "model.rate" in told.out
+    document = project("bisect", "--good", "3", "--bad", "4", "--fails", "--json").document
+    assert (document["last_good"], document["first_bad"]) == (3, 4)
+    assert [one["name"] for one in document["guilty"]] == ["code of model"]
+    assert project("bisect", "--good", "1", "--bad", "2").code == 2
