@@ -130,6 +130,7 @@ def _look_commands(add: Add) -> None:
     runs = add("runs", "looking", "list the runs, newest first, with their metrics")
     runs.add_argument("--where", metavar="SQL", help="only those for which this holds, e.g. \"state = 'failed'\"")
     runs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20; 0: all)")
+    runs.add_argument("--hidden", action="store_true", help="also those that were made to explain others")
     show = add("show", "looking", "show one run, or one step of it")
     show.add_argument("what", metavar="RUN[/STEP]", help="a run's number, or `latest`")
     compare = add(

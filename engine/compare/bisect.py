@@ -14,6 +14,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..errors import InstepError, UsageError, nearest
+from ..snapshots.catalog import SHOWN
 from ..snapshots.queries import reader
 from .attribution import Tried
 from .causes import causes, ways_back, why_metric
@@ -40,9 +41,8 @@ _SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
 }
 _CONDITION: Final = re.compile(r"\s*(\S+?)\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
-_HISTORY: Final = """select r.number, r.state, m.value from run r left join (from run_metric where name = ?) m
-    on m.run = r.number where r.number between ? and ? and not starts_with(coalesce(r.name, ''), 'hidden/')
-    order by r.number"""
+_HISTORY: Final = f"""select r.number, r.state, m.value from run r
+    left join (select run, value from run_metric where name = ?) m on m.run = r.number where r.number between ? and ? and {SHOWN} order by r.number"""
 
 
 @dataclass(frozen=True, slots=True)

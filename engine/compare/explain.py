@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import UsageError
 from ..graph import FileInput
 from ..project import STORE
-from ..snapshots.catalog import Catalog
+from ..snapshots.catalog import SHOWN, Catalog
 from ..snapshots.queries import reader
 from .causes import FailureCause, MetricCause, Needs, why_failed, why_metric
 from .deep import deepen
@@ -16,8 +16,8 @@ from .look import compare_facts, distinct_facts
 from .read_run import read_runs
 from .snapshot import read_snapshot
 
-_LAST_GOOD = """select max(run) as run from step_run where step = ? and item is null and run < ?
-    and state in ('done', 'reused')"""
+_LAST_GOOD = f"""select max(run) as run from step_run where step = ? and item is null and run < ?
+    and state in ('done', 'reused') and run in (select number from run where {SHOWN})"""
 
 
 def explain_metric(root: Path, b: str, than: str, metric: str = "") -> MetricCause:

@@ -4,10 +4,12 @@ They are ordinary runs with ordinary results, which later runs find again; they 
 steps of the project were last determined by is put back afterwards, so that `status` goes on telling of the project.
 """
 
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +20,11 @@ from ..ids import Digest, Json, StepName
 from ..knowledge import Recorded
 from ..plan import Facts, Plan, make_plan, needs
 from ..planner import Planner, Wishes
+from ..project import STORE
 from ..requests import RunRequest
 from ..results import output_metrics
-from ..snapshots.catalog import HIDDEN
 from ..snapshots.journal import Basis, Journal, Writing
-from ..snapshots.records import RunNoted
+from ..snapshots.records import HIDDEN, RunNoted
 from .factors import Factor
 from .facts import RunFacts
 from .hybrid_code import Code, hybrid_code
@@ -89,11 +91,15 @@ class Bench:
 
     @property
     def folder(self) -> Path:
-        return self.session.store / "hybrid"
+        """Of this process alone: two may explain at once."""
+        return self.session.store / "hybrid" / str(os.getpid())
 
     def __enter__(self) -> "Bench":
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        _clear_dead(self.folder.parent)
+        (self.folder / STORE).mkdir(parents=True)
+        with suppress(OSError):  # only what it would cost a moment to find out again
+            shutil.copyfile(self.session.store / "packages.json", self.folder / STORE / "packages.json")
         self._journal = Journal(self.session.journal.path)
         self._known = Recorded(self._journal, self.session.store)
         steps = {StepName(name) for run in self.facts for name in run.graph}
@@ -102,6 +108,8 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            self.folder.parent.rmdir()
         if self._journal is not None:
             self._journal.write(Writing(basis=list(self._basis)))
             self._journal.close()
@@ -196,12 +204,13 @@ class Bench:
 
     def _lay_out(self, code: Code, files: Mapping[str, Digest]) -> None:
         """Bring the folder from the last hybrid to this one; what is there already stays."""
-        wanted: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": _toml(code.config)}
+        every: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": _toml(code.config)}
+        wanted = {path: content for path, content in every.items() if _is_inside(path)}
         for path in self._laid.keys() - wanted.keys():
             (self.folder / path).unlink(missing_ok=True)
             del self._laid[path]
         for path, content in wanted.items():
-            if self._laid.get(path) != content and not path.endswith("/"):
+            if self._laid.get(path) != content:
                 self._laid.pop(path, None)
                 if self._put(path, content):
                     self._laid[path] = content
@@ -244,6 +253,20 @@ class Bench:
             for name, value in output_metrics(stored[identity]).items() if identity in stored else ():
                 found[f"{output or self.step}.{name}"] = value
         return found.get(self.metric)
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a recorded path names a file below the folder: what is written, and deleted, must be nowhere else."""
+    return not path.startswith("/") and not path.endswith("/") and ".." not in path.split("/")
+
+
+def _clear_dead(folder: Path) -> None:
+    """What processes left behind that were killed."""
+    import psutil
+
+    for one in folder.iterdir() if folder.is_dir() else ():
+        if not (one.name.isdigit() and psutil.pid_exists(int(one.name))):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _failure(document: Mapping[str, Any]) -> str:  # Any: a `run` document

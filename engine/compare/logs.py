@@ -13,6 +13,7 @@ from typing import Any, Final
 from ..snapshots.queries import reader
 from .differences import Compared, Difference
 from .facts import RunFacts
+from .lines import Line, Row
 
 MOST: Final = 20_000
 """Lines a step that are looked at; the rest of a longer log is counted only."""
@@ -55,8 +56,26 @@ def read_logs(store: Path, a: RunFacts, b: RunFacts) -> tuple[Logs, Logs]:
 
 def compare_logs(a: Logs, b: Logs) -> Compared:
     """Steps by what they printed; a step whose lines differ in numbers only is equal."""
-    differences = [one for step in b if step in a for one in _step(step, a[step], b[step])]
-    return Compared("log", tuple(differences), len(b) - len(differences))
+    spoke = [step for step in b if step in a and (a[step] or b[step])]
+    differences = [one for step in spoke for one in _step(step, a[step], b[step])]
+    return Compared("log", tuple(differences), len(spoke) - len(differences))
+
+
+def aligned_logs(a: Sequence[str], b: Sequence[str]) -> tuple[Row, ...]:
+    """The lines of one step side by side; those that differ in numbers and times only are equal."""
+    old, new = [plain_line(one) for one in a], [plain_line(one) for one in b]
+    rows: list[Row] = []
+    matcher = SequenceMatcher(None, old, new, autojunk=max(len(old), len(new)) > _ALIGNED)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            rows += [
+                Row(Line(i + 1, a[i], "="), Line(j + 1, b[j], "="))
+                for i, j in zip(range(i1, i2), range(j1, j2), strict=True)
+            ]
+            continue
+        rows += [Row(Line(i + 1, a[i], "-"), None) for i in range(i1, i2)]
+        rows += [Row(None, Line(j + 1, b[j], "+")) for j in range(j1, j2)]
+    return tuple(rows)
 
 
 def _step(step: str, a: Sequence[str], b: Sequence[str]) -> list[Difference]:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError, UsageError
+from ..errors import InstepError, StoreBusy, StoreError, UsageError
 from ..fingerprint import Unit
 from ..ids import Digest
 from ..snapshots.artifact import Column
-from ..snapshots.queries import Reader, reader
+from ..snapshots.queries import Lag, Reader, reader
 from .facts import KNOWN, Definition, FileFact, OutputFact, RunFacts, StepFact
 
 Row = Mapping[str, Any]  # Any: values of DuckDB
@@ -38,7 +38,7 @@ def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
         rows = {row["number"]: row for row in found.rows("from run where list_contains(?, number)", [wanted])}
         for number in wanted:
             if number not in rows:
-                raise UsageError(f"run {number} was cut off before anything of it was recorded")
+                raise _missing(number, found.lag)
         steps = _by_run(found.rows(_STEPS, [wanted]))
         items = _by_run(found.rows(_ITEMS, [wanted]))
         inputs = _by_run(found.rows(_NAMED.format(table="input"), [wanted]))
@@ -67,6 +67,13 @@ def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
         )
         for number in wanted
     ]
+
+
+def _missing(number: int, lag: Lag) -> InstepError:
+    if lag.behind:
+        who = f", held by process {lag.held_by}" if lag.held_by else ""
+        return StoreBusy(f"the catalog is {lag.behind} events behind{who}", mend=lag.why or "Try again in a moment.")
+    return UsageError(f"run {number} was cut off before anything of it was recorded", mend="Take another run.")
 
 
 def _facts(

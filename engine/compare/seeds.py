@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ..snapshots.catalog import SHOWN
 from ..snapshots.queries import Reader, reader
 from .metrics import Spread, spread_of
 from .read_run import loaded
 
 SEED: Final = "seed"
-_ALIKE = """select number, params from run where env_hash = (select env_hash from run where number = $1)
-    and state = 'done' and coalesce(name, '') not like 'hidden/%' order by number desc"""
+_ALIKE = f"""select number, params from run where env_hash = (select env_hash from run where number = $1)
+    and state = 'done' and {SHOWN} order by number desc"""
 _CODE = """select run, list_sort(list(distinct step || ':' || coalesce(fingerprint, ''))) as code from step_run
     where item is null and list_contains(?, run) group by run"""
 _FILES = """select run, list_sort(list(distinct f.path || ':' || f.content_hash)) as files from step_run s

@@ -17,7 +17,7 @@ from .table_sides import Pair, Which, json_value
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PREVIEW: Final = 50
+PREVIEW: Final = 200
 """Rows of each mark in the preview."""
 _MARKS: Final[tuple[RowMark, ...]] = ("changed", "added", "removed")
 

@@ -15,6 +15,7 @@ from ..ids import Digest, StepRunId
 from ..scheduler.live import read_live
 from .artifact import Artifact
 from .queries import Lag, Reader, condition, reader
+from .records import HIDDEN
 from .upkeep import Upkeep
 
 Document = dict[str, Any]  # Any: JSON as docs/json.md describes it
@@ -22,9 +23,8 @@ _STEP = "s.item is null and s.run = ?"
 _RUNS = """from (select r.*, m.metrics from run r left join (select run, map(list(name), list(value)) as metrics
     from (select run, name, any_value(value) as value from run_metric group by run, name) group by run) m
     on m.run = r.number)"""
-HIDDEN = "hidden/"
-"""What the name of a run begins with that was made to explain others (`engine/compare/hybrids.py`)."""
-_SHOWN = f"not starts_with(coalesce(name, ''), '{HIDDEN}')"
+SHOWN = f"not starts_with(coalesce(name, ''), '{HIDDEN}')"
+"""The condition on `run` that leaves those out."""
 _ITEMS = """select step, state, count(*) as n from (select step, state from step_run where run = ? and item is not null
     qualify row_number() over (partition by step, item order by attempt desc) = 1) group by all order by all"""
 _OUTPUTS = f"""select distinct o.name, o.content_hash, a.kind, a.format, a.n_rows, a.bytes, s.step, s.seq
@@ -70,7 +70,7 @@ class Catalog:
         if not self._numbers():
             return []
         most = f" limit {limit}" if limit > 0 else ""
-        shown = "true" if hidden else _SHOWN
+        shown = "true" if hidden else SHOWN
         with self._read() as found:
             if where:
                 asked = f"{shown} and (\n{_condition(found, where)}\n)"
@@ -264,7 +264,8 @@ class Catalog:
         with self._read() as found:
             rows = found.rows(
                 "select distinct run from step_run s where s.step = ? and s.item is null"
-                " and s.state in ('done', 'failed') order by run desc limit ?",
+                f" and s.state in ('done', 'failed') and s.run in (select number from run where {SHOWN})"
+                " order by run desc limit ?",
                 [step, limit],
             )
         return [row["run"] for row in rows]

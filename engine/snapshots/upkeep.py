@@ -113,16 +113,6 @@ class Upkeep(Journal):
         """The step runs that the last states of the steps refer to."""
         return {row[0] for row in self._rows("select step_run_id from basis")}
 
-    def is_hidden(self, number: int, mark: str) -> bool:
-        """Whether the name that a run was last given begins with `mark`."""
-        rows = self._rows(
-            "select body from event where run_id=(select run_id from run where number=?) and kind='run_noted'"
-            " order by seq desc",
-            (number,),
-        )
-        names = (json.loads(body).get("name") for (body,) in rows)
-        return str(next((name for name in names if name is not None), "")).startswith(mark)
-
     def engine_lease(self) -> Lease | None:
         rows = self._rows("select name, pid, host, boot_id, expires_us from lease where name='engine'")
         return Lease(*rows[0]) if rows else None

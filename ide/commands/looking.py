@@ -42,7 +42,7 @@ def _say_lag(catalog: Catalog) -> None:
 def runs(arguments: argparse.Namespace) -> int:
     """The history, newest first."""
     catalog = catalog_of(arguments)
-    found = catalog.runs(arguments.where or "", arguments.limit)
+    found = catalog.runs(arguments.where or "", arguments.limit, hidden=arguments.hidden)
     _say_lag(catalog)
     if arguments.json:
         put_json({"runs": found})
