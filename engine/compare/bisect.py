@@ -42,7 +42,8 @@ _SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 _CONDITION: Final = re.compile(r"\s*(\S+?)\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 _HISTORY: Final = f"""select r.number, r.state, m.value from run r
-    left join (select run, value from run_metric where name = ?) m on m.run = r.number where r.number between ? and ? and {SHOWN} order by r.number"""
+    left join (select run, value from run_metric where name = ?) m on m.run = r.number
+    where r.number between ? and ? and {SHOWN} order by r.number"""
 
 
 @dataclass(frozen=True, slots=True)
