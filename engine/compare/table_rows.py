@@ -65,11 +65,10 @@ def by_position(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> Row
     """Row n against row n. Only columns whose hashes differ are read, in the parts that differ."""
     compared = [name for name in pair.common if not pair.equal(name)]
     flags = [f"{pair.value(name, 'a')} is distinct from {pair.value(name, 'b')}" for name in compared]
-    keys = "".join(f", {pair.value(name, 'b')} as k{at}" for at, name in enumerate(key))
+    keys = "".join(f", {pair.shown(name, 'b', pair.value(name, 'b'))} as k{at}" for at, name in enumerate(key))
     columns = "".join(f", ({flag}) as f{at}" for at, flag in enumerate(flags))
-    cells = "".join(
-        f", {pair.value(name, 'a')} as x{at}, {pair.value(name, 'b')} as y{at}" for at, name in enumerate(compared)
-    )
+    sides = [[pair.shown(name, which, pair.value(name, which)) for name in compared] for which in ("a", "b")]
+    cells = "".join(f", {x} as x{at}, {y} as y{at}" for at, (x, y) in enumerate(zip(*sides, strict=True)))
     made = False
     shown: list[tuple[Any, ...]] = []  # Any: values of DuckDB
     for block in pair.differing_blocks() if flags else ():
@@ -103,7 +102,7 @@ def as_wholes(db: "DuckDBPyConnection", pair: Pair) -> Rows:
     preview: list[RowChange] = []
     for which, mark, sign in (("b", "added", ">"), ("a", "removed", "<")):
         side = pair.side(which)  # type: ignore[arg-type]  # the two letters above
-        columns = ", ".join(f"{which}.c{at}" for at in range(len(side.columns)))
+        columns = ", ".join(pair.shown(name, which, f"{which}.c{at}") for at, name in enumerate(side.names))  # type: ignore[arg-type]
         query = (
             f"select {columns} from {pair.source(which)} {which}"  # type: ignore[arg-type]
             f" where {hashed[which]} in (select h from d where n {sign} 0) limit {PREVIEW}"
@@ -173,8 +172,13 @@ def _preview_by_key(
             + " and ".join(f"p.{one} is not distinct from {which}.{one}" for one in by)
             for which in wanted
         )
-        cells = [f"{which}.v{at}" if which in wanted else "null" for at in shown for which in ("a", "b")]
-        fields = [f"p.{one}" for one in (*by, *(f"f{at}" for at in shown if flags))]
+        cells = [
+            pair.shown(compared[at], which, f"{which}.v{at}") if which in wanted else "null"
+            for at in shown
+            for which in ("a", "b")
+        ]
+        fields = [pair.shown(name, "b", f"p.k{at}") for at, name in enumerate(key)]
+        fields += [f"p.{one}" for one in (*by[len(key) :], *(f"f{at}" for at in shown if flags))]
         query = f"select {', '.join((*fields, *cells))} from p{joins} order by {', '.join(f'p.{one}' for one in by)}"
         for row in db.execute(query).fetchall():
             flagged = row[len(by) : len(fields)]

@@ -81,6 +81,16 @@ class Pair:
         numbers = all(one.column(name).dtype.startswith(_NUMBERS) for one in (self.a, self.b))
         return f"try_cast({own} as double)" if numbers else f"cast({own} as varchar)"
 
+    def shown(self, name: str, which: Which, expression: str) -> str:
+        """An expression for a value of a column as it can be fetched: for times with a zone DuckDB's Python client
+        needs a package that nothing else here does, so they come as UTC without one."""
+        dtype = self.side(which).column(name).dtype
+        if "tz=" not in dtype or not self.same_type(name):
+            return expression
+        if dtype.startswith("timestamp"):
+            return f"make_timestamp(epoch_us({expression}))"
+        return f"cast({expression} as varchar)"
+
     def source(self, which: Which, *, whole: bool = False) -> str:
         """The rows of one side, without those in parts that both have unless `whole`."""
         side = self.side(which)

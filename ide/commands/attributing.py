@@ -182,7 +182,7 @@ def _contribution(one: "Contribution", most: float, change: float | None) -> str
     if one.value is None:
         return "unknown: no hybrid that ran tells it"
     error = "" if not one.error else f" ± {number(one.error)}"
-    share = f" ({one.value / change:+.0%})" if change else ""
+    share = f" ({one.value / change:+.0%})" if change and one.value else ""
     bar = "█" * round(_BAR * abs(one.value) / most) if most else ""
     chance = "" if one.beyond_chance is not False else "  within chance"
     return f"{one.value:+.4g}{error}{share}  {bar}{chance}"

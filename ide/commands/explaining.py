@@ -5,6 +5,7 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...engine.errors import UsageError
@@ -95,8 +96,11 @@ def _link(link: "Link", *, on: bool) -> Iterator[str]:
     why += [f"{clean(name)} is not what it was" for name in link.before]
     told = ", ".join(why) or "unexplained: it got the same, is the same, and gave something else"
     yield f"\n{indent}{paint(clean(link.step), 'bold', on=on)}  differs: {told}"
-    for one in (*link.own, *link.outputs):
+    for one in link.own:
         for line in difference_lines(one, on=on):
+            yield f"{indent}{line}"
+    for one in link.outputs:  # `compare --step` tells all of it
+        for line in islice(difference_lines(one, on=on), 2):
             yield f"{indent}{line}"
 
 

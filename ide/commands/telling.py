@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...engine.compare.differences import DETERMINANTS, Comparison, Difference, Kind
 from ...engine.compare.matrix import Matrix
 from ...engine.compare.runs import Same
-from ..text import clean, fit, number, pad, paint, plural, seconds, size, table, width
+from ..text import clean, fit, number, pad, paint, plural, screen_width, seconds, size, table, width
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
 _WORDS: Final[Mapping[str, str]] = {
@@ -30,8 +30,10 @@ _HEADS: Final = (
     ("what happened", frozenset(("step",))),
     ("what came out", frozenset(("metric", "table", "array", "value", "log"))),
 )
+_SIGNS: Final = {"changed": "~", "added": "+", "removed": "-"}
+_COLOURS: Final = {"changed": "stale", "added": "done", "removed": "failed"}
 _DIFF_LINES: Final = 14
-_ROWS: Final = 5
+_ROWS: Final = 4
 _NAME: Final = 44
 
 
@@ -185,7 +187,13 @@ def _table(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
     for column in data["columns"]:
         retyped = f"  {column['before']} → {column['after']}" if column["before"] != column["after"] else ""
         yield f"  {pad(clean(column['name']), 20)} {plural(column['changed'], 'cell')} changed{clean(retyped)}"
-    yield from _cut([_row(row, data["key"], on=on) for row in data["preview"]], _ROWS, whole=whole)
+    room = screen_width() - 8
+    rows = [
+        (row["mark"], line if whole else fit(line, room))
+        for row in data["preview"]
+        for line in [_row(row, data["key"])]
+    ]
+    yield from _cut([paint(line, _COLOURS[mark], on=on) for mark, line in rows], _ROWS, whole=whole)
 
 
 def _schema(columns: Document) -> str:
@@ -220,19 +228,16 @@ def _matched(data: Document) -> str:
 _ODD: Final = (("duplicates", "rows with a key that occurs before"), ("null_keys", "rows without a key"))
 
 
-def _row(row: Document, key: Sequence[str], *, on: bool) -> str:
-    mark = {"changed": "~", "added": "+", "removed": "-"}[row["mark"]]
-    colour = {"changed": "stale", "added": "done", "removed": "failed"}[row["mark"]]
-    named = " ".join(f"{name}={value}" for name, value in zip(key, row["key"], strict=False)) or (
-        f"row {row['key'][0]}" if row["key"] else ""
-    )
+def _row(row: Document, key: Sequence[str]) -> str:
+    changed = row["mark"] == "changed"
+    named = " ".join(f"{name}={_shown(value)}" for name, value in zip(key, row["key"], strict=False))
+    if not key and row["key"]:
+        named = f"row {row['key'][0]}"
     cells = ", ".join(
-        f"{name} {_arrow(_shown(before), _shown(after))}"
-        if row["mark"] == "changed"
-        else f"{name} {_shown(before if row['mark'] == 'removed' else after)}"
+        f"{name} {_arrow(_shown(before), _shown(after)) if changed else _shown(before if after is None else after)}"
         for name, (before, after) in row["cells"].items()
     )
-    return paint(clean(f"{mark} {named}  {cells}"), colour, on=on)
+    return clean(f"{_SIGNS[row['mark']]} {named}{'  ' if named else ''}{cells}")
 
 
 def _value(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:

@@ -198,6 +198,19 @@ def test_nested_times_and_texts_are_compared_too(store):
     assert found.preview[1].cells["d"] == ("2024-01-02", "2025-01-02")
 
 
+@pytest.mark.parametrize("key", [["k"], ["t"], []])
+def test_times_with_a_zone_are_compared_and_shown_in_utc(store, key):
+    zoned = pl.Series([datetime(2024, 1, 1, 12), datetime(2024, 1, 2), None]).dt.replace_time_zone("Europe/Berlin")
+    one = pl.DataFrame({"k": [1, 2, 3], "t": zoned, "l": [[one] for one in zoned]})
+    other = one.with_columns(t=pl.col("t") + pl.duration(hours=pl.Series([1, 0, 0])))
+    found = diff(store, one, other if key != ["t"] else one.with_columns(k=pl.Series([1, 5, 3])).reverse(), key=key)
+    assert found.note == "" and found.changed == 1
+    cells = found.preview[0].cells
+    assert cells == ({"t": ("2024-01-01T11:00:00", "2024-01-01T12:00:00")} if key != ["t"] else {"k": (2, 5)})
+    if key == ["t"]:
+        assert found.preview[0].key == ("2024-01-01T23:00:00",)
+
+
 def test_empty_tables(store):
     empty = A.clear()
     assert told(diff(store, empty, A, key=["id"])) == (4, 0, 0, {})
