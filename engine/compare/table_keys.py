@@ -144,6 +144,8 @@ def _varies(column: Column) -> bool:
     low, high = found.get("min"), found.get("max")
     if isinstance(low, int) and isinstance(high, int):
         return high - low >= 20
+    if column.dtype.startswith(("date", "time")):
+        return low != high
     return isinstance(distinct, int) and isinstance(sampled, int) and distinct >= min(20, sampled)
 
 

@@ -105,6 +105,30 @@ def one(what: str, folder: Path, case: str) -> None:
     print(json.dumps({"took": took, "peak": peak, "counts": counts}))
 
 
+def runs_of_300_steps(folder: Path) -> None:
+    """Two runs that differ in one helper, compared by a process that starts for it, as `instep compare` does."""
+    import threading
+
+    from measure import floor, instep, row, wall
+    from project import write_project
+
+    from instep.engine.scheduler.inline_executor import InlineExecutor
+    from instep.engine.session import RunRequest, Session
+
+    root = write_project(folder, 300)
+    for edit in (None, ("x + 4", "x + 40")):
+        if edit is not None:
+            path = root / "lib" / "h3.py"
+            path.write_text(path.read_text().replace(*edit))
+        session = Session(root, lambda _, emit: InlineExecutor(emit))
+        session.run(RunRequest(), lambda _: None, threading.Event())
+        session.close()
+    least = floor()
+    print("two runs of 300 steps")
+    row("  instep compare 1 2", wall(instep("-C", str(root), "compare", "1", "2"), 5), least, "python -c pass")
+    row("  instep compare 2 now", wall(instep("-C", str(root), "compare", "2", "now"), 5), least, "python -c pass")
+
+
 def measured(what: str, folder: Path, case: str) -> dict:
 
     from instep.engine.compare.cache import FOLDER
@@ -139,6 +163,9 @@ def main() -> None:
                 print(
                     f"  {what:<18} {one_found['took'] * 1000:7.0f} ms  {one_found['peak']:5.0f} MB{ratios}", flush=True
                 )
+
+    with tempfile.TemporaryDirectory() as name:
+        runs_of_300_steps(Path(name) / "project")
 
 
 if __name__ == "__main__":
