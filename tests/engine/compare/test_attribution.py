@@ -1,5 +1,7 @@
 """Attribution on pipelines whose true contributions are known."""
 
+import threading
+
 import pytest
 from lab import Lab
 
@@ -163,6 +165,99 @@ def test_hybrids_are_hidden_runs_and_leave_the_project_as_it_was(tmp_path):
         (one["name"], one["state"], one["reasons"]) for one in before["steps"]
     ]
     assert not (lab.store / "hybrid").exists()
+
+
+WIDE = """
+from instep import Each, File, log, step
+from lib.parts import piece
+
+@step
+def parts(texts=File("data/*.txt")):
+    return [float(one.read_text()) for one in texts]
+
+@step
+def pieces(part=Each("parts"), *, factor: float = 1.0):
+    return piece(part) * factor
+
+@step(outputs=["total", "count"])
+def sums(pieces, *, factor: float = 1.0):
+    return sum(pieces) * factor, len(pieces)
+
+@step
+def score(total, count):
+    log(mean=total / count)
+    log(mean=total + count)
+"""
+
+
+def test_globs_fan_outs_named_outputs_packages_and_logged_metrics(tmp_path):
+    """Before: (1 + 2) · 1 + 2 = 5. A third file of 4 adds 5, the two factors of 2 multiply the sum by 4."""
+    lab = Lab(
+        tmp_path,
+        WIDE,
+        **{
+            "lib/__init__.py": "",
+            "lib/parts.py": "def piece(part):\n    return part\n",
+            "data/a.txt": "1",
+            "data/b.txt": "2",
+        },
+    )
+    lab.run()
+    lab.write("data/c.txt", "4")
+    lab.edit("lib/parts.py", "return part", "return part + 1")
+    lab.run(factor=2.0)
+    quoted, found = taken_apart(lab, metric="score.mean")
+    assert {one.name for one in quoted.factors} == {"data/c.txt", "code of pieces", "factor"}
+    assert quoted.factors[-1].subjects == ("data/c.txt",)
+
+    def value(taken):
+        parts = [1.0, 2.0, *([4.0] if "data/c.txt" in taken else [])]
+        total = sum(one + ("code of pieces" in taken) for one in parts) * (4 if "factor" in taken else 1)
+        return total + len(parts)
+
+    assert (found.before, found.after) == (value(()), value(("data/c.txt", "code of pieces", "factor")))
+    for one in found.tried:
+        assert one.value == value(one.taken), one
+    assert sum(values(found).values()) == pytest.approx(found.after - found.before)
+    assert found.method == "exact" and found.interactions
+
+
+def test_another_configuration_goes_with_all_code(tmp_path):
+    lab = lab_of(tmp_path)
+    lab.run()
+    lab.write("instep.toml", '[project]\nname = "lab"\nroots = ["lib", "."]\n')
+    lab.write("lib/helpers.py", "def shift(y):\n    return y + 7\n")
+    lab.run(left__x=2.0)
+    _, found = taken_apart(lab)
+    assert values(found) == pytest.approx({"all code": 7.0, "left.x": 1.0})
+
+
+def test_input_files_that_are_gone_keep_their_hybrids_from_running(tmp_path):
+    lab = lab_of(tmp_path)
+    lab.run()
+    lab.write("data.txt", "13")
+    lab.run(left__x=2.0)
+    for path in (lab.store / "objects").rglob("*.file"):
+        path.unlink()
+    quoted, found = taken_apart(lab)
+    assert {one.problem for one in quoted.outlooks} >= {"the bytes of `data.txt` as a run read it are gone"}
+    assert found.method == "partial"
+
+
+def test_a_cancelled_attribution_says_what_it_knows(tmp_path):
+    lab = lab_of(tmp_path)
+    lab.run()
+    lab.run(left__x=2.0, right__y=5.0)
+    session = lab.session()
+    try:
+        quoted = quote(session, "1", "2", "score.rmse")
+        cancel = threading.Event()
+        found = attribute(session, quoted, cancel=cancel, progress=lambda done, of: cancel.set() if done == 2 else None)
+    finally:
+        session.close()
+    assert [one.problem for one in found.tried] == ["", "", "cancelled", "cancelled"]
+    assert found.method == "partial" and found.contributions[0].value is not None
+    assert Catalog(lab.store).show(found.tried[1].run)["state"] == "done"
 
 
 NOISY = """
