@@ -16,8 +16,8 @@ from ..requests import require_steps
 from ..results import output_metrics
 from ..snapshots.artifact import Artifact
 from ..snapshots.journal import Journal
+from .definitions import definitions_of
 from .facts import NOW, FileFact, OutputFact, RunFacts, StepFact
-from .read_run import definitions_of
 
 
 def read_now(root: Path, wishes: Wishes | None = None, env: Mapping[str, str] | None = None) -> RunFacts:

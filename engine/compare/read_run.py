@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import InstepError, StoreBusy, StoreError, UsageError
-from ..fingerprint import Unit
+from ..errors import InstepError, StoreBusy, UsageError
 from ..ids import Digest
 from ..snapshots.artifact import Column
 from ..snapshots.queries import Lag, Reader, reader
+from .definitions import definitions_from_snapshot, recorded_definitions
 from .facts import KNOWN, Definition, FileFact, OutputFact, RunFacts, StepFact
 
 Row = Mapping[str, Any]  # Any: values of DuckDB
@@ -25,10 +25,6 @@ _NAMED = """select s.run, s.step, s.step_run_id, x.name, x.content_hash from ste
     using (run_id, step_run_id) where s.item is null and list_contains(?, s.run)"""
 _FILES = """select distinct s.run, s.step, f.path, f.argument, f.bytes, f.content_hash from step_run s
     join input_file f using (run_id, step_run_id) where s.item is null and list_contains(?, s.run) order by f.path"""
-_GROUPED = """select qualname, digest, any_value(kind) as kind, any_value(path) as path,
-    any_value(first_line) as first_line, any_value(source) as source, list(distinct fingerprint) as fingerprints,
-    bool_or(split_part(qualname, ':', 2) = step) as root from definition where list_contains(?, fingerprint)
-    group by qualname, digest"""
 
 
 def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
@@ -52,7 +48,7 @@ def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
             )
         }
         artifacts = _artifacts(found, outputs)
-        definitions = {number: _definitions(found, steps.get(number, ())) for number in wanted}
+        definitions = {number: recorded_definitions(found, steps.get(number, ())) for number in wanted}
     return [
         _facts(
             store,
@@ -92,7 +88,7 @@ def _facts(
     in_order = dict(sorted(steps.items(), key=lambda one: place.get(one[0], len(place))))
     unread = [name for name in params if name not in steps or steps[name].fingerprint is None]
     if unread or not definitions:
-        definitions = _from_snapshot(store, row["number"], unread or list(params), definitions)
+        definitions = definitions_from_snapshot(store, row["number"], unread or list(params), definitions)
     return RunFacts(
         label=str(row["number"]),
         state=row["state"],
@@ -220,75 +216,6 @@ def columns_of(found: Reader, contents: Iterable[str]) -> dict[str, tuple[Column
         one = Column(row["name"], row["dtype"], Digest(row["column_hash"]), row["nulls"], loaded(row["summary"]))
         columns.setdefault(row["content_hash"], []).append(one)
     return {content: tuple(those) for content, those in columns.items()}
-
-
-def _definitions(found: Reader, steps: Iterable[Row]) -> dict[str, Definition]:
-    """Every definition that the steps reach. A step's own function counts without `@step` and the defaults of its
-    params where it is reached as the step itself, so that form goes before the one that others see."""
-    owners: dict[str, list[str]] = {}
-    for row in steps:
-        if row["fingerprint"]:
-            owners.setdefault(row["fingerprint"], []).append(row["step"])
-    definitions: dict[str, Definition] = {}
-    for row in sorted(found.rows(_GROUPED, [list(owners)]), key=lambda one: one["root"]):
-        reached = sorted({step for one in row["fingerprints"] for step in owners[one]})
-        definitions[row["qualname"]] = Definition(
-            row["qualname"],
-            row["kind"],
-            Digest(row["digest"]),
-            row["path"],
-            row["first_line"],
-            row["source"],
-            _merged(definitions.get(row["qualname"]), reached),
-        )
-    return definitions
-
-
-def _merged(known: Definition | None, steps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*(known.steps if known else ()), *steps)))
-
-
-def _from_snapshot(
-    store: Path, number: int, steps: Iterable[str], known: Mapping[str, Definition]
-) -> dict[str, Definition]:
-    """The definitions of steps that were not decided (blocked, not asked for), read from the stored code."""
-    from .snapshot import read_snapshot
-
-    try:
-        fingerprints = read_snapshot(store, number).fingerprints
-    except (StoreError, UsageError):
-        return dict(known)  # the code itself is gone; what the run's steps recorded of theirs is still told
-    wanted = set(steps)
-    return definitions_of({name: one.units for name, one in fingerprints.items() if name in wanted}, known)
-
-
-def definitions_of(
-    units: Mapping[Any, Sequence[Unit]],  # Any: step names, as `StepName` or as a plain text
-    known: Mapping[str, Definition] | None = None,
-) -> dict[str, Definition]:
-    """The definitions of some steps by id; a step's own form goes before the one that others see."""
-    found = dict(known or {})
-    roots: set[str] = set()
-    for step, reached in units.items():
-        for at, one in enumerate(reached):
-            before = found.get(one.id)
-            if before is not None and (at > 0 or one.id in roots):
-                found[one.id] = Definition(
-                    before.id,
-                    before.kind,
-                    before.digest,
-                    before.path,
-                    before.line,
-                    before.source,
-                    _merged(before, [step]),
-                )
-                continue
-            if at == 0:
-                roots.add(one.id)
-            found[one.id] = Definition(
-                one.id, one.kind, one.digest, one.place.path, one.place.line, one.source, _merged(before, [step])
-            )
-    return found
 
 
 def _readers(files: Iterable[Row]) -> dict[str, tuple[str, ...]]:

@@ -24,8 +24,8 @@ from ..text import clean, colourful, number, pad, paint, plural, seconds, width
 from .context import DONE, FAILED, INTERRUPTED, put_json, root_of
 
 if TYPE_CHECKING:
-    from ...engine.compare.attribution import Attribution, Contribution, Quote
-    from ...engine.compare.bisect import Bisection, Looked
+    from ...engine.compare.attributed import Attribution, Contribution, Quote
+    from ...engine.compare.conditions import Bisection, Looked
 
 _BAR: Final = 20
 _HASH_SEED: Final = "PYTHONHASHSEED"
@@ -189,8 +189,8 @@ def _contribution(one: "Contribution", most: float, change: float | None) -> str
 
 
 def _bisect(arguments: argparse.Namespace) -> int:
-    from ...engine.compare.bisect import Condition
     from ...engine.compare.bisect import bisect as search
+    from ...engine.compare.conditions import Condition
     from ...engine.compare.here import session_here
 
     root = root_of(arguments)

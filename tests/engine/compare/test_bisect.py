@@ -3,7 +3,8 @@
 import pytest
 from lab import Lab
 
-from instep.engine.compare.bisect import Condition, bisect
+from instep.engine.compare.bisect import bisect
+from instep.engine.compare.conditions import Condition
 from instep.engine.errors import UsageError
 
 PIPELINE = """
