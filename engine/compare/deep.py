@@ -13,6 +13,8 @@ from .table_diff import TableDiff
 from .tables import compare_tables
 from .values import compare_values
 
+MOST_DRIFTS: Final = 50
+"""Columns of a table whose drift is computed unasked; `table_drift` computes any other."""
 READ_BY_ITSELF: Final = 500_000
 """Rows of both tables together up to which a comparison reads them without being asked."""
 
@@ -28,7 +30,8 @@ def deepen(
     every: bool = False,
 ) -> Comparison:
     """The same comparison, with what differs inside of outputs as `detail["data"]`: of `step`'s and of small ones, or
-    of `every` one. A `key` is taken for the tables whose columns it names; raises UsageError if none has them."""
+    of `every` one; those that were asked for come with the drift of their columns. A `key` is taken for the tables
+    whose columns it names; raises UsageError if none has them."""
     found = tuple(
         _deepened(store, one, a, b, key, wanted=every or one.detail.get("step") == step)
         for one in comparison.differences
@@ -86,11 +89,20 @@ def _deepened(
         return _with(one, {"note": f"it was a {left.kind} and is a {right.kind}"})
     if one.kind != "table":
         return _with(one, compare_values(store, left, right))
+    drift = [each.to_json() for each in _drifts(store, left, right)] if wanted else None
     if not wanted and (left.rows or 0) + (right.rows or 0) > READ_BY_ITSELF:
         return one
     fits = key and all(any(column.name == name for column in side.columns) for side in (left, right) for name in key)
     declared = declared_key(store, a, b, right.step)
-    return _with(one, compare_tables(store, *_pair(left, right), key if fits else (), declared).to_json())
+    data = compare_tables(store, *_pair(left, right), key if fits else (), declared).to_json()
+    return _with(one, data if drift is None else data | {"drift": drift})
+
+
+def _drifts(store: Path, a: OutputFact, b: OutputFact) -> list[Drift]:
+    """Of the columns that both have and that are not the same."""
+    hashes = {one.name: one.hash for one in a.columns}
+    names = [one.name for one in b.columns if hashes.get(one.name, one.hash) != one.hash]
+    return [column_drift(store, *_pair(a, b), name) for name in names[:MOST_DRIFTS]]
 
 
 def _with(one: Difference, data: dict[str, Any]) -> Difference:  # Any: JSON

@@ -4,30 +4,25 @@ They are ordinary runs with ordinary results, which later runs find again; they 
 steps of the project were last determined by is put back afterwards, so that `status` goes on telling of the project.
 """
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InstepError, MissingObject, UsageError
-from ..files import hash_file
+from ..errors import InstepError, UsageError
 from ..ids import Digest, Json, StepName
 from ..knowledge import Recorded
 from ..plan import Facts, Plan, make_plan, needs
 from ..planner import Planner, Wishes
-from ..project import STORE
 from ..requests import RunRequest
 from ..results import output_metrics
 from ..snapshots.journal import Basis, Journal, Writing
 from ..snapshots.records import HIDDEN, RunNoted
 from .factors import Factor
 from .facts import RunFacts
-from .hybrid_code import Code, hybrid_code
+from .hybrid_code import hybrid_code
+from .hybrid_folder import Folder
 from .seeds import is_seed
 from .snapshot import Snapshot
 
@@ -87,19 +82,12 @@ class Bench:
     _known: Recorded | None = None
     _journal: Journal | None = None
     _basis: tuple[Basis, ...] = ()
-    _laid: dict[str, Digest | bytes] = field(default_factory=dict[str, "Digest | bytes"])
-
-    @property
-    def folder(self) -> Path:
-        """Of this process alone: two may explain at once."""
-        return self.session.store / "hybrid" / str(os.getpid())
+    _folder: Folder | None = None
 
     def __enter__(self) -> "Bench":
-        shutil.rmtree(self.folder, ignore_errors=True)
-        _clear_dead(self.folder.parent)
-        (self.folder / STORE).mkdir(parents=True)
-        with suppress(OSError):  # only what it would cost a moment to find out again
-            shutil.copyfile(self.session.store / "packages.json", self.folder / STORE / "packages.json")
+        declared = {path for run in self.facts for path, one in run.files.items() if one.argument}
+        self._folder = Folder(self.session.root, self.session.objects, declared)
+        self._folder.make()
         self._journal = Journal(self.session.journal.path)
         self._known = Recorded(self._journal, self.session.store)
         steps = {StepName(name) for run in self.facts for name in run.graph}
@@ -107,9 +95,8 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):
-            self.folder.parent.rmdir()
+        if self._folder is not None:
+            self._folder.remove()
         if self._journal is not None:
             self._journal.write(Writing(basis=list(self._basis)))
             self._journal.close()
@@ -158,18 +145,17 @@ class Bench:
     def _plan(self, recipe: Recipe) -> tuple[Facts, Plan, list[StepName]]:
         taken = [self.factors[at] for at in sorted(recipe.taken)]
         code = hybrid_code(*self.snapshots, self.facts, taken)
-        self._lay_out(code, self._files(taken))
+        assert self._folder is not None and self._known is not None, "a bench is entered before it is used"
+        self._folder.lay_out(code, self._files(taken))
         planner = self._planner
         if planner is None:
-            assert self._known is not None, "a bench is entered before it is used"
-            planner = self._planner = Planner(self.folder, self._known)
+            planner = self._planner = Planner(self._folder.path, self._known)
             planner.index.load(self.session.store / "index")
         facts = planner.facts(self.env, Wishes.none())
         facts = planner.facts(self.env, Wishes(self._params(facts, taken, recipe.seed)))
         if self.step not in facts.graph.steps:
             told = facts.graph.problems[0].what if facts.graph.problems else "it is not in its graph"
             raise UsageError(f"the step `{self.step}` cannot be run: {told}")
-        assert self._known is not None
         self._known.refresh()
         selected = _with_needs(facts, StepName(self.step))
         return facts, make_plan(facts, self._known), [name for name in facts.graph.steps if name in selected]
@@ -202,40 +188,6 @@ class Bench:
                 found[path] = side[path].content_hash
         return found
 
-    def _lay_out(self, code: Code, files: Mapping[str, Digest]) -> None:
-        """Bring the folder from the last hybrid to this one; what is there already stays."""
-        every: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": _toml(code.config)}
-        wanted = {path: content for path, content in every.items() if _is_inside(path)}
-        for path in self._laid.keys() - wanted.keys():
-            (self.folder / path).unlink(missing_ok=True)
-            del self._laid[path]
-        for path, content in wanted.items():
-            if self._laid.get(path) != content:
-                self._laid.pop(path, None)
-                if self._put(path, content):
-                    self._laid[path] = content
-
-    def _put(self, path: str, content: Digest | bytes) -> bool:
-        """Write one file; False where its bytes are gone and no step declares it. Raises MissingObject."""
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        if isinstance(content, bytes):
-            target.write_bytes(content)
-            return True
-        source = self.session.objects.path(content, "file")
-        if not source.is_file():
-            source = self.session.root / path
-            if not source.is_file() or hash_file(source) != content:
-                if not any(path in run.files and run.files[path].argument for run in self.facts):
-                    return False  # it was only seen to be read; where it matters the step will say so
-                raise MissingObject(
-                    f"the bytes of `{path}` as a run read it are gone",
-                    mend="Put that version of the file back, then try again.",
-                )
-        shutil.copyfile(source, target)
-        return True
-
     def _known_metric(self, facts: Facts, plan: Plan) -> float | None:
         """The metric of results that are all there, as `Results.metrics` would name it."""
         assert self._known is not None
@@ -255,20 +207,6 @@ class Bench:
         return found.get(self.metric)
 
 
-def _is_inside(path: str) -> bool:
-    """Whether a recorded path names a file below the folder: what is written, and deleted, must be nowhere else."""
-    return not path.startswith("/") and not path.endswith("/") and ".." not in path.split("/")
-
-
-def _clear_dead(folder: Path) -> None:
-    """What processes left behind that were killed."""
-    import psutil
-
-    for one in folder.iterdir() if folder.is_dir() else ():
-        if not (one.name.isdigit() and psutil.pid_exists(int(one.name))):
-            shutil.rmtree(one, ignore_errors=True)
-
-
 def _failure(document: Mapping[str, Any]) -> str:  # Any: a `run` document
     for one in document["steps"]:
         error: Mapping[str, Any] = one["error"] or {}  # Any: JSON
@@ -286,12 +224,6 @@ def _with_needs(facts: Facts, step: StepName) -> set[StepName]:
             found.add(name)
             todo += needs(facts.graph.steps[name])
     return found
-
-
-def _toml(config: Mapping[str, Json]) -> bytes:
-    import tomlkit
-
-    return tomlkit.dumps({"project": dict(config)}).encode()
 
 
 def seed_params(runs: Iterable[RunFacts]) -> list[str]:

@@ -79,6 +79,7 @@ def _about(git: environment.Git, plan: Plan) -> Document:
         "user": None,
         "note": "",
         "steps": {state: states.count(state) for state in dict.fromkeys(states)},
+        "behind": 0,
     }
 
 

@@ -48,6 +48,7 @@ def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
             )
         }
         artifacts = _artifacts(found, outputs)
+        behind = found.lag.behind
         definitions = {number: recorded_definitions(found, steps.get(number, ())) for number in wanted}
     return [
         _facts(
@@ -60,6 +61,7 @@ def read_runs(store: Path, numbers: Sequence[int]) -> list[RunFacts]:
             {row["name"]: row["value"] for row in metrics.get(number, ())},
             artifacts,
             definitions[number],
+            behind,
         )
         for number in wanted
     ]
@@ -82,6 +84,7 @@ def _facts(
     metrics: Mapping[str, float],
     artifacts: Mapping[str, OutputFact],
     definitions: dict[str, Definition],
+    behind: int,
 ) -> RunFacts:
     params: dict[str, dict[str, Any]] = loaded(row["params"]) or {}
     place = {name: at for at, name in enumerate(params)}
@@ -94,7 +97,7 @@ def _facts(
         state=row["state"],
         target=row["target"] or "local",
         graph=tuple(params),
-        about=_about(row, in_order),
+        about=_about(row, in_order) | {"behind": behind},
         params={f"{step}.{name}": value for step, values in params.items() for name, value in values.items()},
         definitions=definitions,
         files={

@@ -5,10 +5,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Final
 
 from ..snapshots.queries import reader
+from .metrics import direction
 
 POINTS: Final = 2_000
 """Points of a series beyond which every n-th is read; the first and the last always are."""
@@ -80,3 +82,12 @@ def series_names(store: Path, numbers: Sequence[int]) -> list[str]:
     """The metrics of which these runs have more than one value."""
     with reader(store) as found:
         return [row["name"] for row in found.rows(_NAMES, [list(numbers)])]
+
+
+def best_point(points: Sequence[Point], metric: str) -> Point | None:
+    """The best value of a series, where the metric's name says what is better; the first of equals."""
+    wanted = direction(metric)
+    there = [one for one in points if not isnan(one.value)]
+    if wanted is None or not there:
+        return None
+    return min(there, key=lambda one: one.value) if wanted == "lower" else max(there, key=lambda one: one.value)

@@ -1,12 +1,18 @@
 """`compare`: how runs differ, for people and for programs."""
 
 import argparse
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...engine.errors import UsageError
 from ...engine.project import STORE
-from ..text import colourful
+from ..text import colourful, plural
 from .context import DONE, put_json, root_of
+
+if TYPE_CHECKING:
+    from ...engine.compare.facts import RunFacts
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -27,6 +33,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from .telling import told
 
     a, b = distinct_facts(root, labels)
+    _say_behind((a, b))
     found = compare_facts(root, a, b)
     if arguments.step:
         _require_step(arguments.step, (*a.graph, *b.graph))
@@ -49,7 +56,9 @@ def _compare_many(arguments: argparse.Namespace, root: Path, labels: list[str], 
 
     if arguments.step or arguments.key:
         raise UsageError("`--step` and `--key` are for two runs", mend="Give two runs, or leave them out.")
-    matrix = matrix_of(distinct_facts(root, labels))
+    runs = distinct_facts(root, labels)
+    _say_behind(runs)
+    matrix = matrix_of(runs)
     for kind, path in exports:
         export(matrix, Path(path), kind)
     if arguments.json:
@@ -60,6 +69,13 @@ def _compare_many(arguments: argparse.Namespace, root: Path, labels: list[str], 
     for _, path in exports:
         print(f"written to {path}")
     return DONE
+
+
+def _say_behind(runs: Iterable["RunFacts"]) -> None:
+    """Old news is told as such."""
+    behind = max(int(one.about.get("behind", 0)) for one in runs)
+    if behind:
+        print(f"the catalog is {plural(behind, 'event')} behind", file=sys.stderr)
 
 
 def _require_step(step: str, known: tuple[str, ...]) -> None:

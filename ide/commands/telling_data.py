@@ -40,6 +40,7 @@ def table_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
     for column in data["columns"]:
         retyped = f"  {column['before']} → {column['after']}" if column["before"] != column["after"] else ""
         yield f"  {pad(clean(column['name']), 20)} {plural(column['changed'], 'cell')} changed{clean(retyped)}"
+    yield from (_drift(one) for one in data.get("drift", ()) if one["shift"] in ("some", "large"))
     room = screen_width() - 8
     rows = [
         (row["mark"], line if whole else fit(line, room))
@@ -47,6 +48,14 @@ def table_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
         for line in [_row(row, data["key"])]
     ]
     yield from cut([paint(line, _COLOURS[mark], on=on) for mark, line in rows], ROWS, whole=whole)
+
+
+def _drift(one: Document) -> str:
+    """A column whose values moved, whichever rows they are in."""
+    nulls = f", nulls {arrow(*map(str, one['nulls']))}" if one["nulls"][0] != one["nulls"][1] else ""
+    medians = [number(found[2]) for found in one["quantiles"] if found]
+    middle = f", median {arrow(*medians)}" if len(medians) == 2 else ""
+    return clean(f"  {pad(str(one['column']), 20)} drifted: PSI {one['psi']:.2f} ({one['shift']}){middle}{nulls}")
 
 
 def _schema(columns: Document) -> str:

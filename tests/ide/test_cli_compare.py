@@ -75,6 +75,19 @@ def test_the_working_tree_a_key_and_a_step(project):
     assert document["differences"][1]["detail"]["data"]["key_source"] == "given"
 
 
+def test_a_step_alone_comes_with_the_drift_of_its_columns(project, tmp_path):
+    document = project("compare", "1", "3", "--step", "table", "--json").document
+    (table,) = [one for one in document["differences"] if one["kind"] == "table"]
+    (drift,) = table["detail"]["data"]["drift"]
+    assert (drift["column"], drift["quantiles"][1][2], drift["shift"]) == ("a", 2.0, "none")
+    source = "import polars as pl\nfrom instep import step\n\n@step\ndef t(*, low: int = 0):\n"
+    lab = Lab(tmp_path, source + "    return pl.DataFrame({'x': range(low, low + 100)})\n")
+    lab.run()
+    lab.run(t__low=50)
+    told = Project(lab.root)("compare", "1", "2", "--step", "t").out
+    assert "drifted: PSI" in told and "(large), median 49.5 → 99.5" in told
+
+
 def test_all_lists_what_is_equal(project):
     told = project("compare", "1", "2", "--all")
     assert "param    table.rows  3" in told.out

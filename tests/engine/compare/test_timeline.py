@@ -5,7 +5,7 @@ from lab import Lab
 
 from instep.engine.compare import timeline
 from instep.engine.compare.logs import aligned_logs
-from instep.engine.compare.timeline import bars, series, series_names
+from instep.engine.compare.timeline import bars, best_point, series, series_names
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,13 @@ def test_series_are_read_in_order_also_of_results_that_were_taken_over(lab):
     assert [one.value for one in found[3]] == [one.value for one in found[1]]
     assert found[3][0].at < 0 <= found[1][0].at
     assert series(lab.store, [1], "fit.nope") == {1: ()}
+
+
+def test_the_best_of_a_series_is_by_what_its_name_says(lab):
+    points = series(lab.store, [1], "fit.loss")[1]
+    assert best_point(points, "fit.loss") == points[-1]
+    assert best_point(points, "fit.accuracy") == points[0]
+    assert best_point(points, "fit.epoch") is None and best_point((), "fit.loss") is None
 
 
 def test_only_metrics_with_several_values_are_series(lab):
