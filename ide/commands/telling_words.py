@@ -35,10 +35,18 @@ def shown(value: Any) -> str:  # Any: JSON
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return "—" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
-        return clean(
-            value if value and value.isprintable() and len(value) <= 80 else json.dumps(value[:80], ensure_ascii=False)
-        )
+        plain = value and value.isprintable() and len(value) <= 80 and not _looks_like_json(value)
+        return clean(value if plain else json.dumps(value[:80], ensure_ascii=False))
     return clean(fit(json.dumps(value, ensure_ascii=False), 80))
+
+
+def _looks_like_json(text: str) -> bool:
+    """Whether a text reads like a number, `true`, a list …: without quotes "1" → 1 would say nothing."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def listed(names: Iterable[object]) -> str:
