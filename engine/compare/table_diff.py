@@ -68,7 +68,10 @@ class TableDiff:
             {"mark": one.mark, "key": list(one.key), "cells": {name: list(pair) for name, pair in one.cells.items()}}
             for one in self.preview
         ]
-        return asdict(self) | {"retyped": dict(self.retyped or {}), "preview": preview}
+        retyped = {name: list(pair) for name, pair in (self.retyped or {}).items()}
+        lists = {name: list(getattr(self, name)) for name in _TUPLES}
+        columns = [asdict(one) for one in self.columns]
+        return asdict(self) | lists | {"retyped": retyped, "columns": columns, "preview": preview}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "TableDiff":  # Any: JSON as `to_json` wrote it

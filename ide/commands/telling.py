@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...engine.compare.differences import DETERMINANTS, Comparison, Difference, Kind
-from ...engine.compare.matrix import Matrix
+from ...engine.compare.matrix import Matrix, Row
 from ...engine.compare.runs import Same
 from ..text import clean, fit, number, pad, paint, plural, seconds, size, table, width
 from .telling_data import DIFF_LINES, ROWS, table_lines, value_lines
@@ -106,6 +106,8 @@ def _what(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
             yield from value_lines(one, on=on, whole=whole)
         case "log":
             yield from _log(one, on=on, whole=whole)
+        case "package" | "python" | "target":
+            yield arrow(one.before, one.after)
         case _:
             yield arrow(shown(one.before), shown(one.after))
 
@@ -169,18 +171,17 @@ def matrix_lines(matrix: Matrix, *, on: bool) -> Iterator[str]:
     """Several runs: a column each, the best values marked."""
     head = ["", "", *(f"run {one}" if one.isdigit() else one for one in matrix.runs)]
     rows = [
-        [
-            one.kind,
-            fit(one.subject, _NAME),
-            *(
-                f"{number(value) if isinstance(value, float) else shown(value)}{' ★' if at in one.best else ''}"
-                for at, value in enumerate(one.values)
-            ),
-        ]
-        for one in matrix.rows
+        [one.kind, fit(one.subject, _NAME), *(_cell(one, at) for at in range(len(one.values)))] for one in matrix.rows
     ]
     yield table(head, rows) if rows else "no difference"
     yield from _equal_counts(matrix.equal, on=on)
+
+
+def _cell(one: Row, at: int) -> str:
+    value = one.values[at]
+    if isinstance(value, float):
+        return f"{number(value)}{' ★' if at in one.best else ''}"
+    return shown(value) if one.kind in ("param", "hardware") or value is None else str(value)
 
 
 def _equal_counts(equal: Mapping[Kind, int], *, on: bool) -> Iterator[str]:
