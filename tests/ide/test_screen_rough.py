@@ -1,6 +1,5 @@
 """Rough conditions: the screen stays usable and says what is going on."""
 
-import os
 import shutil
 import time
 from dataclasses import replace
@@ -151,4 +150,4 @@ async def test_a_second_screen_sees_what_the_first_starts(tmp_path: Path) -> Non
             ask(root, {"op": "run"})
             await until(pilot, lambda: app.live.last == "done")
             assert app.live.count("fresh") == 3
-    assert not os.path.exists(root / ".instep" / "engine.sock")
+    assert not (root / ".instep" / "engine.sock").exists()
