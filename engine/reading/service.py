@@ -26,6 +26,17 @@ ANSWERERS: Mapping[str, str] = {
     "step": "runs",
     "series": "runs",
     "source": "runs",
+    "outputs": "outputs",
+    "value": "outputs",
+    "table": "tables",
+    "page": "tables",
+    "cell": "tables",
+    "profile": "profile",
+    "changes": "versions",
+    "ask": "console",
+    "answered": "console",
+    "names": "console",
+    "export": "exports",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5
