@@ -113,17 +113,22 @@ class Hub:
         followers = list(self._followers)
         if not followers:
             return set()
+        saved = sorted(filter(self._telling, changed))
         try:
             picture, stale = self._picture(followers[-1].request)
         except InstepError as error:
             told = [problem_to_json(one) for one in error.problems]
-            self.tell({"t": "problems", "problems": told, "paths": sorted(changed)})
+            self.tell({"t": "problems", "problems": told, "paths": saved})
         else:
-            self.tell({"t": "picture", "doc": picture, "paths": sorted(changed)})
+            self.tell({"t": "picture", "doc": picture, "paths": saved})
             starter = next((one for one in followers if one.auto), None)
             if changed and stale and picture["auto"] and starter is not None:
                 self._start(starter.request)
         return self._session.watched_folders()
+
+    def _telling(self, path: str) -> bool:
+        """Editors write under names of their own before they rename."""
+        return os.path.exists(os.path.join(self._session.root, path)) or bool(os.path.splitext(path)[1])
 
     def _picture(self, request: RunRequest) -> tuple[dict[str, Any], bool]:  # Any: JSON
         session = self._session

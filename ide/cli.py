@@ -159,10 +159,16 @@ def _bare(arguments: argparse.Namespace) -> int:
 
         print(f"instep {__version__}")
         return 0
-    from .commands.running import status
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from .commands.running import status
 
-    arguments.json, arguments.verbose = False, False
-    return status(arguments)
+        arguments.json, arguments.verbose = False, False
+        return status(arguments)
+    from pathlib import Path
+
+    from .opening import open_screen
+
+    return open_screen(Path(arguments.directory) if arguments.directory else Path.cwd())
 
 
 if __name__ == "__main__":

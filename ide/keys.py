@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-PlaceName = Literal["pipeline", "runs", "compare", "data", "logs", "time", "cluster"]
 Group = Literal["move", "act", "look", "app"]
-PLACES: Mapping[PlaceName, tuple[str, str]] = {
+PLACES: Mapping[str, tuple[str, str]] = {
     "pipeline": ("1", "Pipeline"),
     "runs": ("2", "Runs"),
     "compare": ("3", "Compare"),
@@ -81,7 +80,7 @@ ACTIONS: Sequence[Action] = (
     *(Action(f"go_{name}", (key,), title, f"go to {title}", "app", ()) for name, (key, title) in PLACES.items()),
     Action("palette", (":", "ctrl+p"), "Commands", "find a command, step, run or log line", "app", (), True),
     Action("help", ("?",), "Help", "the keys that are valid here", "app", (), True),
-    Action("back", ("esc", "q"), "Back", "back; at the root: quit", "app"),
+    Action("leave", ("esc", "q"), "Back", "back; at the root: quit", "app"),
     Action("theme", (), "Next theme", "dark, light, 16 colours, no colours", "app"),
     Action("suspend", ("ctrl+z",), "Suspend", "back to the shell; `fg` returns", "app"),
 )

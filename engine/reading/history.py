@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..errors import UsageError
@@ -145,3 +146,49 @@ def mark(desk: Desk, request: Request) -> Document:
 def _flat(text: Any) -> dict[str, Any]:  # Any: JSON
     params: dict[str, dict[str, Any]] = json.loads(text) if isinstance(text, str) else text or {}
     return {f"{step}.{name}": value for step, found in params.items() for name, value in found.items()}
+
+
+def brief(desk: Desk, request: Request) -> Document:
+    """{"number", "baseline"} → what differs from the baseline (without one: from the run before), and how it went:
+
+    {"against", "params": [[name, before, after]], "code": names, "files": paths, "metrics": [[name, value, before]],
+    "steps": {state: count}, "reasons", "error", "note"}.
+    """
+    number = int(request["number"])
+    against = int(request["baseline"]) if request.get("baseline") and request["baseline"] != number else None
+    one = desk.catalog.show(number)
+    before: Document | None = None
+    with suppress(UsageError):
+        against = against or _before(desk, number)
+        before = desk.catalog.show(against) if against else None
+    told = about(desk, {"numbers": [number], "baseline": against})["about"][str(number)] if against else {}
+    now, then = _flat(one["snapshot"]["params"]), _flat(before["snapshot"]["params"]) if before else {}
+    files, old = one["snapshot"]["files"], before["snapshot"]["files"] if before else {}
+    measured = before["metrics"] if before else {}
+    states = [step["state"] for step in one["steps"]]
+    failed = next((step["error"] for step in one["steps"] if step["error"]), None)
+    return {
+        "against": against if before else None,
+        "params": [[name, then.get(name), now.get(name)] for name in params_changed(then, now)] if before else [],
+        "code": [name for name in told.get("changed") or () if name.endswith("()")],
+        "files": [path for path in dict.fromkeys([*old, *files]) if old.get(path) != files.get(path)] if before else [],
+        "metrics": [[name, value, measured.get(name)] for name, value in one["metrics"].items()],
+        "steps": {state: states.count(state) for state in dict.fromkeys(states)},
+        "reasons": list(
+            dict.fromkeys(
+                str(reason["text"])
+                for step in one["steps"]
+                if step["state"] in ("done", "failed")
+                for reason in step["reasons"]
+                if reason["kind"] != "input"
+            )
+        ),
+        "error": failed["title"] if failed else None,
+        "note": one["note"],
+    }
+
+
+def _before(desk: Desk, number: int) -> int | None:
+    with desk.reading() as found:
+        rows = found.rows("select max(number) as before from run where number < ? and not hidden", [number])
+    return rows[0]["before"] if rows else None

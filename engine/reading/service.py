@@ -21,6 +21,7 @@ from .desk import Answerer, Desk, Document
 ANSWERERS: Mapping[str, str] = {
     "runs": "history",
     "about": "history",
+    "brief": "history",
     "mark": "history",
     "run": "runs",
     "step": "runs",
@@ -37,6 +38,10 @@ ANSWERERS: Mapping[str, str] = {
     "answered": "console",
     "names": "console",
     "export": "exports",
+    "latest": "steps",
+    "tail": "steps",
+    "code": "steps",
+    "set_param": "steps",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5

@@ -1,0 +1,31 @@
+"""What the screen remembers of a project between sessions: theme, place, columns. Losing it costs nothing."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..engine.project import STORE
+
+Kept = dict[str, Any]  # Any: JSON
+_FILE = "screen.json"
+
+
+def load(root: Path) -> Kept:
+    """What was kept; {} where nothing was, or what is there cannot be read."""
+    try:
+        found: Any = json.loads((root / STORE / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
+
+
+def save(root: Path, kept: Kept) -> None:
+    """Two screens may save at once: the last one wins, whole."""
+    store = root / STORE
+    with suppress(OSError):
+        if store.is_dir():
+            new = store / f"{_FILE}.{os.getpid()}"
+            new.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+            new.replace(store / _FILE)

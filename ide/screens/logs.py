@@ -1,0 +1,11 @@
+"""Being built."""
+
+from textual.app import ComposeResult
+
+from ..widgets.lines import Lines
+from .place import Place
+
+
+class LogsPlace(Place):
+    def compose(self) -> ComposeResult:
+        yield Lines(classes="pane")

@@ -1,0 +1,93 @@
+"""The two lines that never move: where one is and what goes on above, what can be done below. Pure functions."""
+
+from collections.abc import Callable, Iterable
+
+from rich.text import Text
+
+from ..keys import PLACES, Action
+from ..text import clean, fit, seconds
+from .live import Live
+
+
+def top(live: Live, place: str, width: int) -> Text:
+    """Project, places, and the state of run, engine and Ray; what does not fit goes from the middle."""
+    name = Text.assemble((f" {clean(live.project) or '…'} ", "text.bold"))
+    if live.branch:
+        name.append(f"{fit(clean(live.branch), 20)}{'*' if live.dirty else ''} ", "dim")
+    right = _status(live)
+    room = width - name.cell_len - right.cell_len
+    places = Text(" ")
+    for short in (False, True):
+        places = Text(" ")
+        for key, (digit, title) in PLACES.items():
+            label = f"{digit} {title}" if not short or key == place else digit
+            places.append(label, "running.bold" if key == place else "dim")
+            places.append("  ")
+        if places.cell_len <= room:
+            break
+    line = Text.assemble(name, places, no_wrap=True, end="")
+    gap = width - line.cell_len - right.cell_len
+    if gap < 0:
+        return Text.assemble(places, no_wrap=True, end="")
+    return line.append(" " * gap).append_text(right)
+
+
+def _status(live: Live) -> Text:
+    text = Text()
+    if live.going:
+        text.append(f"▶ run {live.run}  ", "running")
+    elif live.run is not None and live.last:
+        mark, style = {"done": ("✓", "ok"), "failed": ("✗", "failed")}.get(live.last, ("‖", "dim"))
+        text.append(f"{mark} run {live.run}  ", style)
+    if not live.watching:
+        text.append("‖ paused  ", "stale")
+    match live.engine, live.ray:
+        case "starting", _:
+            text.append("◌ engine starts ", "dim")
+        case "lost", _:
+            text.append("✗ engine lost ", "failed")
+        case _, "starting":
+            text.append("◌ ray starts ", "dim")
+        case _, "ready":
+            text.append("✓ local ", "ok")
+        case _:
+            text.append("✗ ray ", "failed")
+    return text
+
+
+def bottom(
+    actions: Iterable[Action], why_not: Callable[[str], str], right: Text, width: int, pending: str = ""
+) -> Text:
+    """The keys that are valid now, the ones that cannot be used dim; `right` is what there is to say."""
+    line = Text(no_wrap=True, end="")
+    room = width - right.cell_len - 1
+    if pending:
+        line.append(f" {pending}…", "key")
+    for one in actions:
+        part = Text.assemble((f" {one.keys[0]}", "key"), (f" {one.label} ", "text"))
+        if why_not(one.name):
+            part = Text(f" {one.keys[0]} {one.label} ", "dim")
+        if line.cell_len + part.cell_len > room:
+            break
+        line.append_text(part)
+    gap = width - line.cell_len - right.cell_len - 1
+    return line.append(" " * max(0, gap)).append_text(right)
+
+
+def cost(live: Live) -> str:
+    """What `r` would cost, from what each step took when it last ran: `3 steps, about 41 s (train 38 s)`."""
+    stale = live.stale()
+    if live.going or not live.loaded:
+        return ""
+    if not stale:
+        return "nothing to run" if live.steps else ""
+    known = [(one.seconds, one.name) for one in stale if one.seconds is not None]
+    count = f"{len(stale)} step" + ("s" if len(stale) > 1 else "")
+    if not known:
+        return f"{count}, not run before"
+    longest, name = max(known)
+    total = sum(took for took, _ in known)
+    more = f" + {len(stale) - len(known)} not run before" if len(known) < len(stale) else ""
+    part = f" ({fit(clean(name), 20)} {seconds(longest)})" if len(known) > 1 and longest > total / 2 else ""
+    about = "at most" if live.count("pending") else "about"
+    return f"{count}, {about} {seconds(total)}{more}{part}"
