@@ -17,6 +17,7 @@ from ..errors import MissingObject, StoreError
 from ..ids import Digest
 from ..snapshots.content_hash import BLOCK
 from ..snapshots.objects import ObjectStore
+from ..snapshots.queries import table_source
 from .desk import Desk
 
 if TYPE_CHECKING:
@@ -159,6 +160,14 @@ def opened(desk: Desk, content: str) -> Opened:
             tables.popitem(last=False)
     tables.move_to_end(content)
     return tables[content]
+
+
+def source_of(desk: Desk, table: Opened) -> str:
+    """The query `from …` that reads the table's parts. Raises MissingObject."""
+    try:
+        return table_source(desk.store, table.content)
+    except MissingObject as error:
+        raise MissingObject(error.problems[0].what, mend=_DAMAGED) from None
 
 
 def columns_of(table: "pa.Table") -> Iterator["pa.Array"]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import Problem, UsageError, nearest
 from ..snapshots.content_hash import BLOCK
 from ..snapshots.duck import named
-from ..snapshots.queries import refused, table_source
+from ..snapshots.queries import refused
 from .desk import Desk, Request
-from .opened import Opened
+from .opened import Opened, source_of
 from .sealed import sealed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _computed(desk: Desk, table: Opened, view: View) -> "np.ndarray[Any, Any]":
 
     if view.where:
         one_condition(view.where)
-    source = table_source(desk.store, table.content)
+    source = source_of(desk, table)
     try:
         with sealed(desk.store) as db:
             names = duck_names(db, source)

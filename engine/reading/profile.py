@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import UsageError
 from ..snapshots.duck import named
 from ..snapshots.preview import plain
-from ..snapshots.queries import table_source
 from .desk import Desk, Document, Request
-from .opened import Opened, opened
+from .opened import Opened, opened, source_of
 from .order import duck_names
 from .sealed import sealed
 
@@ -47,7 +46,7 @@ def profile(desk: Desk, request: Request) -> Document:
 def _counted(desk: Desk, table: Opened, name: str) -> Document:
     import duckdb
 
-    source = table_source(desk.store, table.content)
+    source = source_of(desk, table)
     told: Document = dict.fromkeys(("min", "p50", "mean", "max", "histogram", "distinct", "nan")) | {"top": []}
     told |= {"content": table.content, "column": name, "rows": table.rows, "nulls": None}
     try:
