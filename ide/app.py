@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.text import Text
-from textual import events
-from textual.app import App, ComposeResult
-from textual.suggester import Suggester
+from textual import events, work
+from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
 
-from ..engine.errors import InstepError
 from . import kept, keys
 from .asking import Asker, Document
-from .editing import edit
 from .feed import Feed
+from .frame import Frame
 from .messages import EngineSpoke, RunEnded
 from .screens.place import Place
-from .themes import DARK, PALETTES, styles_of, themes
-from .views import frame
+from .themes import PALETTES
+from .views import frame as view
 from .views.live import Live, take
 from .widgets.bars import Bar
 
@@ -39,32 +37,22 @@ _PLACES = {
 }
 
 
-class InstepApp(App[None]):
+class InstepApp(Frame):
     """One project (or a folder that may become one) on one terminal. `feed` is None where there is no project."""
 
     CSS_PATH = "styles/app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    TITLE = "instep"
 
     def __init__(self, root: Path, feed: Feed | None) -> None:
-        super().__init__()
-        self.root, self.feed = root, feed
-        self.live = Live(project=root.name)
+        super().__init__(root)
+        self.feed = feed
+        self.live = Live(project=root.name, engine="starting" if feed else "none")
         self.kept = kept.load(root) if feed else {}
         self.asker = Asker(root)
         self.place = ""
         self.places: dict[str, Place] = {}
         self.undone: list[tuple[str, Callable[[], Any]]] = []
+        self.run_first = False
         self._pending = ""
-        self._said = Text()
-        self._said_until = 0.0
-        self._styles = styles_of("")
-        self.console.push_theme(self._styles)
-        for theme in themes():
-            self.register_theme(theme)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return {f"i-{key}": value for key, value in DARK.items()}
 
     def compose(self) -> ComposeResult:
         yield Bar(id="top")
@@ -158,8 +146,7 @@ class InstepApp(App[None]):
         return await self.asker.ask(op, request)
 
     def _tick(self) -> None:
-        if self._said and time.monotonic() > self._said_until:
-            self._said = Text()
+        self.forget_said()
         if self.live.going and self.here is not None:
             self.here.tick(self.live)
         self.draw_bars()
@@ -170,32 +157,12 @@ class InstepApp(App[None]):
         if not self.query("#top"):
             return
         width = self.size.width
-        self.query_one("#top", Bar).show(frame.top(self.live, self.place, width))
+        self.query_one("#top", Bar).show(view.top(self.live, self.place, width))
         actions = [one for one in keys.valid_in(self.place) if one.shown]
-        right = self._said or Text(self.here.footer() if self.here else "", "dim")
+        right = self.said or Text(self.here.footer() if self.here else "", "dim")
         if right.cell_len > width - 20:
             right = right[: max(0, width - 20)]
-        self.query_one("#bottom", Bar).show(frame.bottom(actions, self.why_not, right, width, self._pending))
-
-    def say(self, text: str, style: str = "text", seconds: float = 5.0) -> None:
-        """Something to read at the right of the bottom line, for a while."""
-        from .text import clean
-
-        self._said, self._said_until = Text(f"{clean(text)} ", style), time.monotonic() + seconds
-        self.draw_bars()
-
-    async def ask_text(
-        self,
-        title: str,
-        value: str = "",
-        *,
-        on_change: Callable[[str], object] | None = None,
-        suggester: Suggester | None = None,
-    ) -> str | None:
-        """A line from the person, None if given up. Call it from a worker."""
-        from .screens.prompt import Prompt
-
-        return await self.push_screen_wait(Prompt(title, value, on_change=on_change, suggester=suggester))
+        self.query_one("#bottom", Bar).show(view.bottom(actions, self.why_not, right, width, self._pending))
 
     # Keys
 
@@ -264,42 +231,24 @@ class InstepApp(App[None]):
         take_back()
         self.say(f"undone: {what}", "ok")
 
+    @work(exit_on_error=False)
+    async def action_palette(self) -> None:
+        from .screens.palette import choose
+
+        chosen = await choose(self)
+        if chosen is None:
+            return
+        match chosen.kind:
+            case "action":
+                await self.act(chosen.does)
+            case "step":
+                self.go("pipeline", step=chosen.does)
+            case "run":
+                self.go("runs", run=int(chosen.does))
+            case "log":
+                self.go("logs", find=chosen.does)
+
     def action_help(self) -> None:
         from .screens.help import Help
 
         self.push_screen(Help(self.place, self.why_not))
-
-    def action_theme(self) -> None:
-        names = list(PALETTES)
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-        self.say(f"theme {self.theme}")
-
-    def action_suspend(self) -> None:
-        self.action_suspend_process()
-
-    def open_editor(self, path: str, line: int = 0) -> None:
-        """The editor at a line of a file of the project, and back."""
-        problem = edit(self, self.root / path, line)
-        if problem:
-            self.say(problem, "failed")
-
-    def copy(self, text: str, what: str = "") -> None:
-        self.copy_to_clipboard(text)
-        self.say(f"copied {what or text[:40]}", "ok")
-
-    def watch_theme(self, name: str) -> None:
-        self._styles = styles_of(name)
-        self.console.pop_theme()
-        self.console.push_theme(self._styles)
-        from .widgets.line_view import LineView
-
-        for view in self.query(LineView):
-            view.redraw()
-
-
-async def answered(app: InstepApp, op: str, **request: Any) -> Document | InstepError:  # Any: JSON
-    """The answer, or the error as a value: for places that show it."""
-    try:
-        return await app.ask(op, **request)
-    except InstepError as error:
-        return error

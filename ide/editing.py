@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .app import InstepApp
+    from .frame import Frame
 
 
 def command(path: Path, line: int) -> list[str]:
@@ -21,7 +21,7 @@ def command(path: Path, line: int) -> list[str]:
     return [*words, f"+{line or 1}", str(path)]
 
 
-def edit(app: "InstepApp", path: Path, line: int) -> str:
+def edit(app: "Frame", path: Path, line: int) -> str:
     """Open the editor and wait for it; returns what went wrong, or ""."""
     if not path.is_file():
         return f"{path.name} is not there any more"

@@ -15,10 +15,10 @@ _FILE = "screen.json"
 def load(root: Path) -> Kept:
     """What was kept; {} where nothing was, or what is there cannot be read."""
     try:
-        found: Any = json.loads((root / STORE / _FILE).read_text(encoding="utf-8"))
+        found: Kept = json.loads((root / STORE / _FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
+    return found if type(found) is dict else {}
 
 
 def save(root: Path, kept: Kept) -> None:

@@ -63,6 +63,9 @@ ACTIONS: Sequence[Action] = (
     Action("columns", ("t",), "Columns", "choose which metrics and params are columns", "look", ("runs",), True),
     Action("note", ("i",), "Note", "edit the run's note", "act", ("runs",), True),
     Action("delete", ("D",), "Delete", "hide the run; `u` brings it back", "act", ("runs",)),
+    # Start
+    Action("begin", ("enter",), "First pipeline", "write a first pipeline and run it", "act", ("start",), True),
+    Action("pick", ("s",), "Pick functions", "mark functions in my files as steps", "act", ("start",), True),
     # Everywhere
     Action("undo", ("u",), "Undo", "take back what was just done", "act"),
     Action("filter", ("/",), "Filter", "filter; in Runs `/where SQL` too", "look", ("pipeline", "runs"), True),

@@ -21,6 +21,9 @@ _DEFINITIONS = "select fingerprint, qualname, kind, digest from definition where
 _POINTS = """select s.run, m.idx, m.value from step_run s join metric m
     on m.step_run_id = coalesce(s.reused_from, s.step_run_id) where s.item is null and list_contains(?, s.run)
     and s.step || '.' || m.name = ? order by s.run, m.idx"""
+_COURSES = """select distinct s.step || '.' || m.name as name from metric_last m join step_run s
+    using (run_id, step_run_id) where s.item is null and m.points > 1 order by name"""
+_HEAD = ("number", "state", "started", "seconds", "target", "note", "baseline", "replay_of", "failed", "ran", "steps")
 SPARK = 32
 """Points of a run's trend: a sparkline has a few columns."""
 
@@ -28,16 +31,18 @@ SPARK = 32
 def runs(desk: Desk, request: Request) -> Document:
     """{"where": SQL condition or ""} → every run, newest first:
 
-    {"metrics": names, "params": names, "runs": [[number, state, started µs, seconds, target, note, baseline, replay of,
-    failed step, steps run, steps, {metric: value}, {param: value}], …]}. Raises UsageError for a bad condition.
+    {"metrics": names, "series": names with a course, "params": names, "runs": [[number, state, started µs, seconds,
+    target, note, baseline, replay of, failed step, steps run, steps, {metric: value}, {param: value}], …]}.
+    Raises UsageError for a bad condition.
     """
     if desk.empty:
-        return {"metrics": [], "params": [], "runs": []}
+        return {"metrics": [], "series": [], "params": [], "runs": []}
     where = str(request.get("where", ""))
     wanted = {one["run"] for one in desk.catalog.runs(where, 0)} if where else None
     with desk.reading() as found:
         rows = found.rows(_RUNS)
         measured = found.rows("select run, name, value from run_metric order by name")
+        courses = found.rows(_COURSES)
     metrics: dict[int, dict[str, float]] = {}
     for row in measured:
         metrics.setdefault(row["run"], {})[row["name"]] = row["value"]
@@ -48,26 +53,15 @@ def runs(desk: Desk, request: Request) -> Document:
             continue
         given = _flat(row["params"])
         params |= dict.fromkeys(given)
-        head = (
-            "number",
-            "state",
-            "started",
-            "seconds",
-            "target",
-            "note",
-            "baseline",
-            "replay_of",
-            "failed",
-            "ran",
-            "steps",
-        )
-        told.append([*(row[name] for name in head), metrics.get(row["number"], {}), given])
-    return {"metrics": sorted({row["name"] for row in measured}), "params": list(params), "runs": told}
+        told.append([*(row[name] for name in _HEAD), metrics.get(row["number"], {}), given])
+    names = sorted({row["name"] for row in measured})
+    return {"metrics": names, "series": [row["name"] for row in courses], "params": list(params), "runs": told}
 
 
 def about(desk: Desk, request: Request) -> Document:
-    """{"numbers", "baseline": number or null, "metric": name or ""} → {"about": {number: {"changed": [text], "trend":
-    [value]}}}: what is different from the baseline (without one: from the run before), and the metric's course."""
+    """{"numbers", "baseline": number or null, "metric": name or ""} → {"about": {number: {"params": names or null,
+    "code": names, "trend": [value]}}}: what is different from the baseline (without one: from the run before), and the
+    metric's course."""
     numbers = [int(one) for one in request["numbers"]]
     baseline = request.get("baseline")
     with desk.reading() as found:
@@ -82,7 +76,7 @@ def about(desk: Desk, request: Request) -> Document:
         every = sorted({one for steps in prints.values() for one in steps.values() if one})
         units: dict[str, dict[str, str]] = {}
         for row in found.rows(_DEFINITIONS, [every]):
-            units.setdefault(row["fingerprint"], {})[row["qualname"]] = row["digest"]
+            units.setdefault(row["fingerprint"], {})[_called(row["qualname"], row["kind"])] = row["digest"]
         points: dict[int, list[list[Any]]] = {}  # Any: index and value
         for row in found.rows(_POINTS, [numbers, str(request.get("metric") or "")]):
             points.setdefault(row["run"], []).append([row["idx"], row["value"]])
@@ -90,12 +84,8 @@ def about(desk: Desk, request: Request) -> Document:
     for one in numbers:
         other = int(baseline) if baseline else one - 1
         told[str(one)] = {
-            "changed": None
-            if other not in params or one not in params
-            else [
-                *params_changed(params[other], params[one]),
-                *code_changed(prints.get(other, {}), prints.get(one, {}), units),
-            ],
+            "params": params_changed(params[other], params[one]) if {other, one} <= params.keys() else None,
+            "code": code_changed(prints.get(other, {}), prints.get(one, {}), units),
             "trend": [point[1] for point in thinned(points.get(one, []), SPARK)],
         }
     return {"about": told}
@@ -125,7 +115,13 @@ def code_changed(
 def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[str]:
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) != after.get(name):
-            yield f"{name.rpartition(':')[2].rpartition('.')[2]}()"
+            yield name
+
+
+def _called(qualname: str, kind: str) -> str:
+    """A definition as people call it: `fit()`, `LIMIT`."""
+    name = qualname.rpartition(":")[2].rpartition(".")[2]
+    return f"{name}()" if kind == "function" else name
 
 
 def mark(desk: Desk, request: Request) -> Document:
@@ -161,16 +157,17 @@ def brief(desk: Desk, request: Request) -> Document:
     with suppress(UsageError):
         against = against or _before(desk, number)
         before = desk.catalog.show(against) if against else None
-    told = about(desk, {"numbers": [number], "baseline": against})["about"][str(number)] if against else {}
+    told: Document = about(desk, {"numbers": [number], "baseline": against})["about"][str(number)] if against else {}
     now, then = _flat(one["snapshot"]["params"]), _flat(before["snapshot"]["params"]) if before else {}
-    files, old = one["snapshot"]["files"], before["snapshot"]["files"] if before else {}
-    measured = before["metrics"] if before else {}
+    files: dict[str, str] = one["snapshot"]["files"]
+    old: dict[str, str] = before["snapshot"]["files"] if before else {}
+    measured: dict[str, float] = before["metrics"] if before else {}
     states = [step["state"] for step in one["steps"]]
     failed = next((step["error"] for step in one["steps"] if step["error"]), None)
     return {
         "against": against if before else None,
         "params": [[name, then.get(name), now.get(name)] for name in params_changed(then, now)] if before else [],
-        "code": [name for name in told.get("changed") or () if name.endswith("()")],
+        "code": told.get("code", []),
         "files": [path for path in dict.fromkeys([*old, *files]) if old.get(path) != files.get(path)] if before else [],
         "metrics": [[name, value, measured.get(name)] for name, value in one["metrics"].items()],
         "steps": {state: states.count(state) for state in dict.fromkeys(states)},

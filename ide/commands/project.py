@@ -9,9 +9,10 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...engine.errors import Problem, UsageError, nearest
+from ...engine.errors import UsageError, nearest
+from ...engine.first_steps import write_first_steps
 from ...engine.project import CONFIG, STORE
-from .context import DONE, complain
+from .context import DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +62,6 @@ EXAMPLES = {
         ),
     ),
 }
-
-_FIRST_STEPS = '''"""A first pipeline: edit a line, `instep run`, and only what it made stale runs."""
-
-from instep import log, step
-
-
-@step
-def numbers(*, count: int = 10) -> list[int]:
-    """A step without inputs; `count` is a param: try `instep run --set numbers.count=20`."""
-    return list(range(count))
-
-
-@step
-def squares(numbers: list[int]) -> list[int]:
-    """The argument's name says which step it needs."""
-    return [number**2 for number in numbers]
-
-
-@step
-def summary(squares: list[int]) -> dict[str, float]:
-    """A dict of numbers is shown as metrics."""
-    log(largest=max(squares))
-    return {"count": len(squares), "mean": sum(squares) / len(squares)}
-'''
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -154,32 +131,8 @@ def _copied(name: str, folder: Path) -> Path:
 def init(arguments: argparse.Namespace) -> int:
     """Make a project of this folder; never changes a file that is there."""
     folder = Path(arguments.directory or os.getcwd()).absolute()
-    config, steps = folder / CONFIG, folder / "pipeline.py"
-    if config.exists():
+    if (folder / CONFIG).exists():
         raise UsageError(f"{folder.name} is an instep project already", mend="`instep status` tells how it stands.")
-    try:
-        config.write_text(f'[project]\nname = "{_toml_name(folder.name)}"\n\n[params]\n', encoding="utf-8")
-        made = [CONFIG]
-        if not steps.exists() and not (folder / "steps").exists():
-            steps.write_text(_FIRST_STEPS, encoding="utf-8")
-            made.append(steps.name)
-        made += _ignored(folder)
-    except OSError as error:
-        complain(Problem(f"cannot write to {folder} ({error.strerror})", mend="Make the folder writable for you."))
-        return 2
-    print(f"wrote {', '.join(made)}\nNext: instep run")
+    written = write_first_steps(folder)
+    print(f"wrote {', '.join(written.files)}\nNext: instep run")
     return DONE
-
-
-def _toml_name(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _ignored(folder: Path) -> list[str]:
-    """The store does not belong into git."""
-    path = folder / ".gitignore"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if STORE in text or not (folder / ".git").exists():
-        return []
-    path.write_text(f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{STORE}/\n", encoding="utf-8")
-    return [path.name]

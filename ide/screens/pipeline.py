@@ -116,6 +116,9 @@ class PipelinePlace(Place):
             self.run_worker(preload, thread=True, exit_on_error=False)
         if live.loaded and not live.steps and not live.problems:
             self.host.go("start")
+        elif live.steps and self.host.run_first:
+            self.host.run_first = False
+            self.action_run()
 
     def _say_problems(self, live: Live) -> None:
         detail = self.detail

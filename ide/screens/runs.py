@@ -33,6 +33,7 @@ class RunsPlace(Place):
         self._chosen = False
         self._rows: Sequence[view.RunRow] = ()
         self._known: tuple[Sequence[str], Sequence[str]] = ((), ())
+        self._series: Sequence[str] = ()
         self._listed = view.Listed((), ())
         self._wanted: int | None = None
         self._loaded = False
@@ -55,6 +56,7 @@ class RunsPlace(Place):
 
     def on_mount(self) -> None:
         self.grid.border_title = "Runs"
+        self.grid.body.column = 1
         self.grid.border_subtitle = "reading …"
         self.grid.body.focus()
 
@@ -82,8 +84,9 @@ class RunsPlace(Place):
             return
         self._rows = [view.RunRow.of(row) for row in answer["runs"]]
         self._known = (answer["metrics"], answer["params"])
+        self._series = answer["series"]
         if not self._chosen:
-            metrics, params = view.defaults(self._rows, *self._known)
+            metrics, params = view.defaults(self._rows, *self._known, list(self.host.live.steps))
             self.choice = replace(self.choice, metrics=tuple(metrics), params=tuple(params))
         self._loaded = True
         self.draw()
@@ -92,7 +95,7 @@ class RunsPlace(Place):
         before = self.run.number if self.run else self._wanted
         before = self._wanted or before
         self._wanted = None
-        self._listed = view.listed(self._rows, self.choice, self.size.width)
+        self._listed = view.listed(self._rows, self.choice, self.size.width, course=bool(self._series))
         grid, found = self.grid, self._listed.rows
         sort = self.choice.sort
         grid.marks = {sort.removeprefix("-"): "↓" if sort.startswith("-") else "↑"} if sort else {}
@@ -113,7 +116,8 @@ class RunsPlace(Place):
 
     async def _fetch(self, offset: int, count: int) -> Sequence[Sequence[Cell]]:
         rows = self._listed.rows[offset : offset + count]
-        metric = self.choice.metrics[0] if self.choice.metrics else ""
+        chosen = [name for name in self.choice.metrics if name in self._series]
+        metric = (chosen or [*self._series, ""])[0]
         numbers = [row.number for row in rows]
         answer = await self.host.ask("about", numbers=numbers, baseline=self._listed.baseline, metric=metric)
         about, now = answer["about"], time.time()

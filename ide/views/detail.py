@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ..text import clean, number, pad, size, width
 from .live import Message, StepNow
+from .source import coloured
 
 TABS = ("Metrics", "Code", "Params", "Data", "Log", "Error")
 
@@ -51,13 +52,16 @@ def metric_lines(values: Mapping[str, float], baseline: Mapping[str, float], aga
 
 
 def code_lines(answer: Message) -> list[Text]:
-    """Source with line numbers; what changed since a run is marked, what went is shown struck."""
+    """Source with line numbers; lines that came since that run are marked `+`, lines that went `-`."""
+    told: Sequence[Sequence[Any]] = answer["lines"]  # Any: JSON
+    inks = coloured("\n".join(str(text) for _, _, text in told))
     lines: list[Text] = []
-    for mark, at, text in answer["lines"]:
-        style = {"+": "ok", "-": "failed"}.get(mark, "text")
-        lines.append(
-            Text.assemble((f"{at or '':>5} ", "dim"), (f"{mark} ", style), (clean(text).replace("\t", "    "), style))
-        )
+    for (mark, at, _), text in zip(told, inks, strict=False):
+        style = {"+": "ok", "-": "failed"}.get(str(mark), "dim")
+        line = Text.assemble((f"{at or '':>5} ", "dim"), (f"{mark} ", style), text, no_wrap=True)
+        if mark == "-":
+            line.stylize("failed")
+        lines.append(line)
     return lines
 
 

@@ -42,6 +42,8 @@ def _status(live: Live) -> Text:
     if not live.watching:
         text.append("‖ paused  ", "stale")
     match live.engine, live.ray:
+        case "none", _:
+            pass
         case "starting", _:
             text.append("◌ engine starts ", "dim")
         case "lost", _:

@@ -70,20 +70,24 @@ class Listed:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])  # Any: JSON
 
 
-def defaults(rows: Sequence[RunRow], metrics: Sequence[str], params: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The columns of somebody who has chosen none: the first metrics of the newest run, and the params that vary."""
-    chosen = list(rows[0].metrics)[:3] if rows else []
+def defaults(
+    rows: Sequence[RunRow], metrics: Sequence[str], params: Sequence[str], steps: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The columns of somebody who has chosen none: the metrics of the last step that has some (in the order of the
+    graph: what a pipeline comes to is measured at its end), and the params that vary."""
+    last = next((step for step in reversed(steps) if any(name.startswith(f"{step}.") for name in metrics)), "")
+    chosen = [name for name in metrics if name.startswith(f"{last}.")] if last else list(metrics)
     varying = [name for name in params if len({repr(row.params.get(name)) for row in rows}) > 1]
-    return chosen or list(metrics[:3]), varying[:3]
+    return chosen[:3], varying[:3]
 
 
-def listed(rows: Sequence[RunRow], choice: Choice, columns: int) -> Listed:
-    """Filter and sort; `columns` is the width of the screen."""
+def listed(rows: Sequence[RunRow], choice: Choice, columns: int, *, course: bool = False) -> Listed:
+    """Filter and sort; `columns` is the width of the screen, `course` whether a metric has one to show."""
     baseline = next((row.number for row in rows if row.baseline), None)
     found = [row for row in rows if matches(row, choice.find)]
     if choice.sort:
         found = in_order(found, choice.sort)
-    return Listed(found, _columns(choice, columns), baseline)
+    return Listed(found, _columns(choice, columns, against=baseline is not None, course=course), baseline)
 
 
 def matches(row: RunRow, text: str) -> bool:
@@ -120,16 +124,18 @@ _KEYS: Mapping[str, Callable[[RunRow], Any]] = {
 }
 
 
-def _columns(choice: Choice, columns: int) -> list[Column]:
+def _columns(choice: Choice, columns: int, *, against: bool, course: bool) -> list[Column]:
     wide = columns >= 110
     found = [Column("mark", "", 2), Column("run", "run", 5, right=True), Column("when", "when", 9)]
     found += [Column("state", "state", 14 if wide else 11), Column("took", "took", 7, right=True)]
     found += [_named(name, 8, right=True) for name in choice.metrics]
-    if choice.metrics:
+    if course:
         found.append(Column("trend", "trend", 10))
     found += [_named(name, 6) for name in choice.params]
     used = sum(one.width + 2 for one in found) + 10
-    found.append(Column("changed", "changed since baseline", max(22, min(40, columns - used - 30))))
+    found.append(
+        Column("changed", "changed since baseline" if against else "changed", max(22, min(40, columns - used - 30)))
+    )
     return [*found, Column("where", "where", 8), Column("note", "note", 40)]
 
 
@@ -183,10 +189,9 @@ def _value(row: RunRow, name: str) -> Cell:
 def _changed(row: RunRow, about: Mapping[str, Any]) -> Text:
     if not about:
         return Text("…", "dim")
-    found = about.get("changed")
-    if found is None:
+    if about["params"] is None:
         return Text("–", "dim")
-    names = [str(one).rpartition(".")[2] if "(" not in str(one) else str(one) for one in found]
+    names = [str(one).rpartition(".")[2] for one in about["params"]] + [str(one) for one in about["code"]]
     return Text(", ".join(names) or "nothing", "text" if names else "dim")
 
 

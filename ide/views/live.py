@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Message = Mapping[str, Any]  # Any: JSON from the engine
-Engine = Literal["starting", "up", "lost"]
+Engine = Literal["none", "starting", "up", "lost"]
 _ENDED = ("done", "reused", "failed", "blocked", "cancelled")
 _KEPT = 200
 

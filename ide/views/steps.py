@@ -54,11 +54,11 @@ def rail_line(art: str, one: StepNow | None, clock: float, room: int, names: int
     """One row of the rail: art, name, state. `names` is how wide names may be."""
     text = Text(no_wrap=True, end="")
     head, dot, tail = art.partition("●")
-    text.append(head, "line")
+    text.append(head, "dim")
     if one is None:
-        return text.append(tail, "line")
+        return text.append(tail, "dim")
     mark, words, style = state(one, clock)
-    text.append(dot, style if style != "dim" else "text").append(f"{tail} ", "line")
+    text.append(dot, style if style != "dim" else "text").append(f"{tail} ", "dim")
     bold = ".bold" if one.running or one.doing == "failed" else ""
     text.append(pad(fit(clean(one.name), names), names) + "  ", f"text{bold}")
     return text.append(fit(f"{mark} {clean(words)}", max(6, room - text.cell_len)), style)
