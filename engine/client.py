@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,10 @@ class EngineLost(EngineError):
 
 def ask(root: Path, request: dict[str, object], *, start: bool = True) -> "Answer":
     """Send `request` to the project's engine, starting one if `start`. Raises EngineError if there is none."""
+    return Answer(_asked(root, request, start=start), lambda: _asked_anew(root, request, start=start))
+
+
+def _asked(root: Path, request: dict[str, object], *, start: bool) -> socket.socket:
     channel = wire.connect(str(root))
     if channel is None:
         if not start:
@@ -31,19 +35,32 @@ def ask(root: Path, request: dict[str, object], *, start: bool = True) -> "Answe
         wire.send(channel, {"v": wire.VERSION, **request})
     except OSError:
         raise EngineLost("the engine ended before it could be asked") from None
-    return Answer(channel)
+    return channel
+
+
+def _asked_anew(root: Path, request: dict[str, object], *, start: bool) -> socket.socket:
+    """Ask the engine that replaces one of another version, once that has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while os.path.exists(wire.socket_path(str(root))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return _asked(root, request, start=start)
 
 
 class Answer:
     """What the engine says, message by message; closing it (or Ctrl-C) tells the engine that nobody listens."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+    def __init__(self, channel: socket.socket, again: Callable[[], socket.socket]) -> None:
+        self._channel, self._again = channel, again
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         """Every message, the last with `t` `end` or `error`. Raises EngineLost if the engine dies before that."""
         try:
             for message in wire.receive(self._channel):
+                if message.get("gone"):
+                    self._channel.close()
+                    self._channel = self._again()
+                    yield from self
+                    return
                 yield message
                 if message["t"] in ("end", "error"):
                     return

@@ -89,7 +89,9 @@ class Service:
         try:
             messages = wire.receive(channel)
             request = next(messages, None)
-            if request is not None:
+            if request is not None and request.get("v", wire.VERSION) != wire.VERSION:
+                self._give_way(talk)
+            elif request is not None:
                 self._answer(request, talk, messages)
         except (OSError, ValueError):
             pass  # the other side went away, or is not one of ours
@@ -98,6 +100,14 @@ class Service:
             with self._lock:
                 self._open -= 1
                 self._last = time.monotonic()
+
+    def _give_way(self, talk: "_Talk") -> None:
+        """Another version of instep asks: end, so that it can start its own; a run that goes on is not cut off."""
+        what = "an engine of another version of instep is at work here"
+        busy = {"what": what, "place": None, "why": "", "mend": "Wait for its run to end, or `instep stop` it."}
+        talk.say({"t": "error", "exit": 2, "problems": [busy], "gone": not self.session.busy})
+        if not self.session.busy:
+            self.stop()
 
     def _answer(self, request: dict[str, object], talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         try:

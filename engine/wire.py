@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-VERSION = 1
+VERSION = 2
 """Of this protocol; an engine that speaks another is asked to end and replaced."""
 LONGEST_PATH = 100
 """Bytes of a socket's path that Linux (107) and macOS (103) both take."""

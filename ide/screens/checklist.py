@@ -14,7 +14,7 @@ from ..widgets.lines import Choices
 
 class Checklist(ModalScreen[set[str] | None]):
     DEFAULT_CSS = """
-    Checklist { align: center middle; background: transparent; }
+    Checklist { align: center middle; }
     Checklist Vertical { width: 60; max-width: 96%; height: 80%; border: round $i-running; background: $i-ground; }
     """
 

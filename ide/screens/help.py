@@ -32,7 +32,7 @@ def help_lines(place: str, why_not: Callable[[str], str]) -> list[Text]:
 
 class Help(ModalScreen[None]):
     DEFAULT_CSS = """
-    Help { align: center middle; background: transparent; }
+    Help { align: center middle; }
     Help Vertical { width: 84; max-width: 96%; height: 90%; border: round $i-running; background: $i-ground; }
     """
 

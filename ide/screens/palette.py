@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class Palette(ModalScreen[Entry | None]):
     DEFAULT_CSS = """
-    Palette { align: center top; background: transparent; }
+    Palette { align: center top; }
     Palette Vertical {
         width: 92; max-width: 96%; height: 22; max-height: 90%; margin-top: 2;
         border: round $i-running; background: $i-ground;

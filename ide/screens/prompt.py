@@ -14,7 +14,7 @@ class Prompt(ModalScreen[str | None]):
     """Answers with the text, or None where it was given up. `on_change` hears every letter."""
 
     DEFAULT_CSS = """
-    Prompt { align: left bottom; background: transparent; }
+    Prompt { align: left bottom; }
     Prompt Horizontal { height: 1; background: $i-bar; margin-bottom: 0; }
     Prompt Label { color: $i-stale; text-style: bold; padding: 0 1; }
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $i-bar; }
@@ -56,7 +56,7 @@ class Question(ModalScreen[bool]):
     """`y` or enter: yes; everything else: no. Only for what cannot be undone."""
 
     DEFAULT_CSS = """
-    Question { align: left bottom; background: transparent; }
+    Question { align: left bottom; }
     Question Label { width: 1fr; height: 1; background: $i-bar; color: $i-stale; text-style: bold; padding: 0 1; }
     """
 

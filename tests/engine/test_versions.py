@@ -1,0 +1,54 @@
+"""An engine of another version of instep gives way to ours, and a run that goes on is not cut off for it."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from instep.engine import client, wire
+from instep.engine.errors import EngineError
+from instep.engine.service import Service
+
+
+@pytest.fixture
+def service(tmp_path: Path):
+    (tmp_path / "instep.toml").write_text('[project]\nname = "x"\n')
+    (tmp_path / "pipeline.py").write_text("from instep import step\n@step\ndef a(): return 1\n")
+    found = Service(tmp_path)
+    found.session.warm = lambda: None  # no Ray: nothing is run here
+    assert found.session.take_lease()
+    thread = threading.Thread(target=found.serve)
+    thread.start()
+    while wire.connect(str(tmp_path)) is None:
+        pass
+    yield found
+    found.stop()
+    thread.join(10)
+
+
+def told(root: Path, **request: object) -> list[dict[str, object]]:
+    channel = wire.connect(str(root))
+    assert channel is not None
+    wire.send(channel, request)
+    return list(wire.receive(channel))
+
+
+def test_an_engine_that_is_asked_by_another_version_ends(service: Service) -> None:
+    answer = told(service.root, v=wire.VERSION + 1, op="ping")
+    assert answer[-1]["gone"] is True
+    with pytest.raises(EngineError):
+        while True:
+            list(client.ask(service.root, {"op": "ping"}, start=False))
+
+
+def test_an_engine_of_the_same_version_stays(service: Service) -> None:
+    assert told(service.root, v=wire.VERSION, op="ping")[-1]["t"] == "end"
+    assert next(iter(client.ask(service.root, {"op": "ping"}, start=False)))["t"] == "end"
+
+
+def test_a_run_that_goes_on_is_not_cut_off(service: Service) -> None:
+    with service.session._running:
+        answer = told(service.root, v=wire.VERSION + 1, op="ping")
+        assert answer[-1]["gone"] is False
+        assert "Wait for its run" in str(answer[-1]["problems"])
+    assert told(service.root, v=wire.VERSION, op="ping")[-1]["t"] == "end"
