@@ -14,6 +14,8 @@ from .errors import EngineError
 from .project import load_project
 
 START_SECONDS = 30.0
+_started: list["subprocess.Popen[bytes]"] = []
+"""Engines that this process started: they outlive it, and one that ends before is reaped."""
 
 
 class EngineLost(EngineError):
@@ -66,6 +68,8 @@ class Answer:
                     return
         except OSError:
             pass
+        finally:
+            self.close()
         raise EngineLost("the engine died", mend="What had finished is kept; run the command again.")
 
     def say(self, message: dict[str, object]) -> None:
@@ -102,6 +106,7 @@ def _start(root: Path) -> socket.socket:
             env=environment,
             cwd="/",
         )
+    _started.append(process)
     deadline = time.monotonic() + START_SECONDS
     pause = 0.005
     while time.monotonic() < deadline:

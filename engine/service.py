@@ -28,9 +28,9 @@ NICE = 5
 class Service:
     """Listens on the project's socket; every connection is served by a thread of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, session: Session | None = None) -> None:
         self.root = root
-        self.session = Session(root)
+        self.session = session or Session(root)
         self.hub = Hub(self.session)
         self._path = wire.socket_path(str(root))
         self._open = 0

@@ -140,6 +140,8 @@ class InstepApp(Frame):
             self.say(" — ".join(str(first[part]) for part in ("what", "mend") if first.get(part)), "failed")
         elif message.document is not None and "nothing" in message.document:
             self.say("nothing to run: every step is fresh", "ok")
+        else:
+            self.say("")
 
     async def ask(self, op: str, **request: Any) -> Document:  # Any: JSON
         """Ask the reading process. Raises InstepError."""

@@ -42,7 +42,7 @@ class Frame(App[None]):
 
     def say(self, text: str, style: str = "text", seconds: float = 5.0) -> None:
         """Something to read at the right of the bottom line, for a while."""
-        self.said, self._said_until = Text(f"{clean(text)} ", style), time.monotonic() + seconds
+        self.said, self._said_until = Text(f"{clean(text)} " if text else "", style), time.monotonic() + seconds
         self.draw_bars()
 
     async def ask_text(

@@ -37,6 +37,7 @@ class Palette(ModalScreen[Entry | None]):
         super().__init__()
         self.every = list(every)
         self.found: list[Entry] = []
+        self._typed = ""
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -57,6 +58,7 @@ class Palette(ModalScreen[Entry | None]):
         self._narrow(self.query_one(Input).value)
 
     def _narrow(self, typed: str) -> None:
+        self._typed = typed
         self.found = matching(self.every, typed)
         choices = self.query_one(Choices)
         width = max(40, min(90, self.app.size.width - 6))  # pyright: ignore[reportUnknownMemberType]  # Textual's `app`
@@ -76,6 +78,9 @@ class Palette(ModalScreen[Entry | None]):
             case "escape":
                 self.dismiss(None)
             case "enter":
+                typed = self.query_one(Input).value
+                if typed != self._typed:  # enter came before the last letter was taken in
+                    self._narrow(typed)
                 self.dismiss(self.found[choices.cursor] if self.found else None)
             case _:
                 return

@@ -78,8 +78,8 @@ def param_lines(one: StepNow, before: Mapping[str, Any]) -> list[Text]:
     lines: list[Text] = []
     for name, value in one.params.items():
         line = Text.assemble((pad(name, names), "text"), ("  ", ""), (_json(value), "text.bold"))
-        if name in before and before[name] != value:
-            line.append(f"   was {_json(before[name])}", "stale")
+        if name in before:
+            line.append(f"   was {clean(str(before[name]))}", "stale")
         lines.append(line)
     return lines
 

@@ -143,7 +143,10 @@ class Detail(Host, Vertical):
                 self.draw()
             return
         if step == self.step:
-            self._answer, self._code, self._problem = answer, code, ""
+            first, self._answer = self._answer is None, answer
+            self._code, self._problem = code, ""
+            if first and self.tab == "Metrics" and self._error(one):
+                self.tab = "Error"
             self.draw(top=True)
 
     # Drawing

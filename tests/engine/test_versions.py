@@ -19,8 +19,9 @@ def service(tmp_path: Path):
     assert found.session.take_lease()
     thread = threading.Thread(target=found.serve)
     thread.start()
-    while wire.connect(str(tmp_path)) is None:
+    while (channel := wire.connect(str(tmp_path))) is None:
         pass
+    channel.close()
     yield found
     found.stop()
     thread.join(10)
@@ -29,8 +30,17 @@ def service(tmp_path: Path):
 def told(root: Path, **request: object) -> list[dict[str, object]]:
     channel = wire.connect(str(root))
     assert channel is not None
-    wire.send(channel, request)
-    return list(wire.receive(channel))
+    with channel:
+        wire.send(channel, request)
+        return list(wire.receive(channel))
+
+
+def ping(root: Path) -> dict[str, object]:
+    answer = client.ask(root, {"op": "ping"}, start=False)
+    try:
+        return list(answer)[-1]
+    finally:
+        answer.close()
 
 
 def test_an_engine_that_is_asked_by_another_version_ends(service: Service) -> None:
@@ -38,12 +48,12 @@ def test_an_engine_that_is_asked_by_another_version_ends(service: Service) -> No
     assert answer[-1]["gone"] is True
     with pytest.raises(EngineError):
         while True:
-            list(client.ask(service.root, {"op": "ping"}, start=False))
+            ping(service.root)
 
 
 def test_an_engine_of_the_same_version_stays(service: Service) -> None:
     assert told(service.root, v=wire.VERSION, op="ping")[-1]["t"] == "end"
-    assert next(iter(client.ask(service.root, {"op": "ping"}, start=False)))["t"] == "end"
+    assert ping(service.root)["t"] == "end"
 
 
 def test_a_run_that_goes_on_is_not_cut_off(service: Service) -> None:

@@ -1,0 +1,166 @@
+"""1 Pipeline: what a person types and what stands there then."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from screen_kit import PIPELINE, ask, engine, opened, recorded, text_of, until, write_project
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recorded(tmp_path_factory.mktemp("history") / "small")
+
+
+@pytest.fixture
+def root(history: Path, tmp_path: Path):
+    """A copy of the recorded project with a living engine."""
+    copy = tmp_path / "small"
+    shutil.copytree(history, copy)
+    with engine(copy):
+        yield copy
+
+
+async def test_every_step_stands_there_with_its_state_and_why(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("G")
+        await until(pilot, lambda: "failed last time" in text_of(app))
+        told = text_of(app)
+        assert "table   ✓" in told
+        assert "report  ✗" in told
+        assert "3 steps · 1 failed" in told
+
+
+async def test_r_runs_what_is_stale_and_says_before_what_it_costs(root: Path) -> None:
+    (root / "pipeline.py").write_text(PIPELINE.replace("WEIGHT = 2.0", "WEIGHT = 5.0"))
+    async with opened(root) as (app, pilot):
+        await until(pilot, lambda: app.live.count("stale") == 1)
+        assert "1 step" in app.query_one("#bottom").plain
+        await pilot.press("r")
+        await until(pilot, lambda: app.live.last == "done")
+        assert app.live.steps["report"].doing == "done"
+        assert "nothing to run" in app.query_one("#bottom").plain
+        await pilot.press("r")
+        assert "every step is fresh" in app.query_one("#bottom").plain
+
+
+async def test_a_save_makes_stale_and_runs(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        (root / "pipeline.py").write_text(PIPELINE.replace("WEIGHT = 2.0", "WEIGHT = 7.0"))
+        await until(pilot, lambda: app.live.last == "done")
+        told = text_of(app)
+        assert "saved pipeline.py → 1 step stale: report" in told
+        assert "1 run, 2 cached" in told
+
+
+async def test_p_pauses_what_a_save_does(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("p")
+        await pilot.pause(0.2)
+        (root / "pipeline.py").write_text(PIPELINE.replace("WEIGHT = 2.0", "WEIGHT = 8.0"))
+        await until(pilot, lambda: app.live.count("stale") == 1)
+        await pilot.pause(0.3)
+        assert not app.live.going
+        assert app.live.last == ""
+        assert "paused" in app.query_one("#top").plain
+
+
+async def test_a_param_is_edited_in_place_and_taken_back(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("p")
+        before = (root / "instep.toml").read_text()
+        await pilot.press("g", "g", "j", "]", "]", "tab")
+        await pilot.press("enter")
+        await pilot.press("ctrl+u", "4", ".", "5", "enter")
+        await until(pilot, lambda: (root / "instep.toml").read_text() != before)
+        assert (root / "instep.toml").read_text() == before.replace("1.0", "4.5")
+        await until(pilot, lambda: app.live.count("stale", "pending") == 2)
+        await until(pilot, lambda: "was 1.0" in text_of(app))
+        await pilot.press("u")
+        await until(pilot, lambda: (root / "instep.toml").read_text() == before)
+
+
+async def test_an_error_shows_line_locals_and_last_good_run(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        told = text_of(app)
+        assert "ValueError: no report" in told
+        assert 'raise ValueError("no report")' in told
+        assert "total" in told
+        assert app.place == "pipeline"
+
+
+async def test_what_changed_in_a_step_is_marked_in_its_source(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        await pilot.press("]", "]")
+        await until(pilot, lambda: "Code·Δ1" in text_of(app))
+        assert '+     raise ValueError("no report")' in text_of(app)
+
+
+async def test_a_filter_narrows_the_rail_and_esc_widens_it(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("slash", "o", "t", "enter")
+        assert [row.step for row in app.here.rail.rows if row.step] == ["total"]
+        await pilot.press("escape")
+        assert len([row for row in app.here.rail.rows if row.step]) == 3
+
+
+async def test_x_ends_the_run(tmp_path: Path) -> None:
+    slow = PIPELINE.replace('    return f"the', '    import time\n    time.sleep(60)\n    return f"the')
+    root = write_project(tmp_path / "slow", slow)
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("r")
+            await until(pilot, lambda: app.live.steps["report"].running)
+            assert "▶ run 1" in app.query_one("#top").plain
+            await pilot.press("x")
+            await until(pilot, lambda: app.live.last == "cancelled")
+
+
+async def test_the_screen_may_close_while_a_run_goes_on(tmp_path: Path) -> None:
+    slow = PIPELINE.replace('    return f"the', '    import time\n    time.sleep(1.5)\n    return f"the')
+    root = write_project(tmp_path / "slow", slow)
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("r")
+            await until(pilot, lambda: app.live.steps["report"].running)
+        async with opened(root) as (app, pilot):
+            assert app.live.going, "a screen that comes later sees the run"
+            await until(pilot, lambda: app.live.last == "done")
+
+
+async def test_help_and_palette_and_places(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("question_mark")
+        assert "Keys in Pipeline" in text_of(app)
+        await pilot.press("escape")
+        await pilot.press("colon", *"rep", "enter")
+        await until(pilot, lambda: app.here.rail.step == "report")
+        for key, name in (("2", "runs"), ("3", "compare"), ("7", "cluster"), ("1", "pipeline")):
+            await pilot.press(key)
+            await until(pilot, lambda name=name: app.place == name)
+        await pilot.press("x")
+        assert "nothing is running" in app.query_one("#bottom").plain
+
+
+async def test_a_syntax_error_keeps_the_last_good_graph(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        (root / "pipeline.py").write_text(PIPELINE + "\ndef broken(:\n")
+        await until(pilot, lambda: app.live.problems)
+        assert "syntax error" in text_of(app)
+        assert len(app.live.steps) == 3
+
+
+async def test_the_engine_dies_and_another_is_followed(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        first = app.live
+        os.kill(int(str(ask(root, {"op": "ping"})["pid"])), signal.SIGKILL)
+        await until(pilot, lambda: app.live.engine == "lost")
+        assert app.live.steps.keys() == first.steps.keys(), "what was known stays"
+        await until(pilot, lambda: app.live.engine == "up")
+    ask(root, {"op": "stop"})
