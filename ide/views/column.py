@@ -14,7 +14,9 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _STATES = {"added": ("+", "ok"), "removed": ("-", "failed"), "retyped": ("±", "stale"), "changed": ("~", "stale")}
 
 
-def profile_lines(column: Document, profile: Document | None, change: Document | None, room: int, tall: int) -> Text:
+def profile_lines(
+    column: Document, profile: Document | None, change: Document | None, room: int, tall: int
+) -> list[Text]:
     """The profile as lines: `column` is what was stored of it, `profile` what was counted since (None: not yet),
     `change` its row of the difference to the version before."""
     lines = [_facts(column, profile, room)]
@@ -29,7 +31,7 @@ def profile_lines(column: Document, profile: Document | None, change: Document |
         lines.append(Text("counting …", "dim"))
     if change is not None:
         lines.append(_since(change, room))
-    return Text("\n", no_wrap=True).join(lines)
+    return lines
 
 
 def _facts(column: Document, profile: Document | None, room: int) -> Text:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rich.text import Text
 
 from ..text import clean, fit, pad, size, width
+from .cells import flat
 
 FEW = 3
 """Versions of an output that are listed before the rest is asked for."""
@@ -99,7 +100,7 @@ def row_text(row: Row, columns: int, shown: str) -> Text:
     match row.kind:
         case "step":
             mark = "▸" if row.folded else "▾" if row.count else " "
-            text = Text.assemble((f"{mark} ", "dim"), (fit(clean(row.step), max(4, columns - 6)), "text"), no_wrap=True)
+            text = Text.assemble((f"{mark} ", "dim"), (fit(flat(row.step), max(4, columns - 6)), "text"), no_wrap=True)
             return text.append("  –", "dim") if not row.count else text
         case "more":
             return Text(f"    … {row.count:,} older", "dim", no_wrap=True)
@@ -115,7 +116,7 @@ def _version_text(one: Version, columns: int, shown: str) -> Text:
     style = "failed" if not one.here else "running" if one.content == shown else "text"
     return Text.assemble(
         ("  › " if one.content == shown else "    ", "running"),
-        (pad(fit(clean(one.name), room), room), style),
+        (pad(fit(flat(one.name), room), room), style),
         (f" {mark:<4}", "dim"),
         (f" {shape}", style if one.is_table and one.here else "dim"),
         no_wrap=True,

@@ -63,7 +63,7 @@ def test_what_was_removed_says_so_in_a_word():
 def test_no_name_is_wider_than_the_list(name, columns, rows):
     for row in data.rows_of([version(name, name, rows=rows)], [name], (), ()):
         text = data.row_text(row, columns, "")
-        assert "\n" not in text.plain.replace(name, "") and width(text.plain) <= max(columns, 36)
+        assert "\n" not in text.plain and width(text.plain) <= max(columns, 36)
 
 
 def test_the_summary_counts_a_content_once():
@@ -161,7 +161,7 @@ COLUMN = {
 
 
 def test_the_stored_summary_is_shown_before_anything_is_counted():
-    told = column.profile_lines(COLUMN, None, None, 100, 6).plain.split("\n")
+    told = [one.plain for one in column.profile_lines(COLUMN, None, None, 100, 6)]
     assert told == ["nulls 412 (0.9%)   min 0   p50 54,100   mean 57,920.4   max 411,000", "counting …"]
 
 
@@ -178,7 +178,7 @@ def test_the_profile_has_a_histogram_and_what_changed():
         "nulls": [411, 412],
         "summary": [{"mean": 1.0}, {"mean": 2.0}],
     }
-    told = column.profile_lines(COLUMN, profile, change, 100, 5).plain.split("\n")
+    told = [one.plain for one in column.profile_lines(COLUMN, profile, change, 100, 5)]
     assert "distinct ≈9,114" in told[0] and told[-1] == "v7 → v8: ~ nulls 411 → 412, mean 1 → 2"
     assert told[-2].startswith("0 ┤") and told[-2].endswith("├ 411,000") and "█" in told[-2]
     assert all(width(line) <= 100 for line in told)
