@@ -50,7 +50,8 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `@step(…)` declared. `memory` is bytes, `timeout` seconds."""
+    """What `@step(…)` declared. `memory` is bytes, `timeout` seconds. `key` names the columns that identify a row of
+    the tables it puts out: what runs are compared by, no part of the step's key."""
 
     outputs: tuple[str, ...] = ()
     cpus: float = 1.0
@@ -67,6 +68,7 @@ class Options:
     deps: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     packages: Literal["exact", "minor", "any"] = "exact"
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ def _names(value: Json) -> tuple[str, ...]:
     raise ValueError("a list of different texts")
 
 
+def _key(value: Json) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) and value else _names(value)
+
+
 def _outputs(value: Json) -> tuple[str, ...]:
     names = _names(value)
     if not all(name.isidentifier() for name in names):
@@ -149,4 +153,5 @@ _READERS: Final[Mapping[str, Callable[[Json], object]]] = {
     "deps": _names,
     "ignore": _names,
     "packages": _packages,
+    "key": _key,
 }

@@ -34,7 +34,7 @@ from .snapshots import lease
 from .snapshots.gate import OBJECTS, hold
 from .snapshots.journal import Journal, Writing
 from .snapshots.objects import ObjectStore
-from .snapshots.records import RunContext, RunEnded, RunStarted
+from .snapshots.records import HIDDEN, RunContext, RunEnded, RunStarted
 from .watch import Watcher
 
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
@@ -166,8 +166,8 @@ class Session:
             facts, plan = self.planner.plan(request.env, request.wishes)
             if plan.changed or plan.stale() or facts.problems or not plan.steps:
                 return {}
-            last = self._known.journal.runs(1)
-        return {"nothing": len(plan.steps), "run": last[0][0] if last else None}
+            last = self._last_run()
+        return {"nothing": len(plan.steps), "run": last[0] if last else None}
 
     # Running
 
@@ -222,7 +222,6 @@ class Session:
         record: bool = True,
     ) -> Setting:
         """Freeze the snapshot: from here on nothing that is edited changes this run."""
-        git = self._background.submit(environment.read_git, self.root)
         modules = module_table_of(facts.project, code)
         bundle = write_bundle(self.objects, code, modules)
         found = self.environment_of(facts)
@@ -250,7 +249,7 @@ class Session:
                 objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects],
             )
         )
-        git.add_done_callback(lambda done: self._background.submit(self._keep_git, run_id, done.result()))
+        self._background.submit(self._keep_git, run_id)
         return Setting(
             run_id, number, self.store, bundle.code, "local", passed_on(request.env, self._start_env), record=record
         )
@@ -305,8 +304,7 @@ class Session:
         )
 
     def _nothing(self, plan: Plan, selected: list[StepName], request: RunRequest, began: float) -> Document:
-        last = self._known.journal.runs(1)
-        number, run_id = (last[0][0], last[0][1]) if last else (None, None)
+        number, run_id = self._last_run() or (None, None)
         if request.brief:
             return {"run": number, "state": "done", "nothing": len(selected), "problems": len(plan.problems)}
         document = run_document(
@@ -320,6 +318,12 @@ class Session:
             items={},
         )
         return document | {"nothing": len(selected)}
+
+    def _last_run(self) -> tuple[int, RunId] | None:
+        """The newest run that a person made, not one that explains others."""
+        journal = self._known.journal
+        recent = [(number, run_id) for number, run_id, *_ in journal.runs(100)]
+        return next((one for one in recent if not journal.is_hidden(one[0], HIDDEN)), recent[0] if recent else None)
 
     def _selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
         """The steps asked for and all that they need; for a file save without those that wait for a key."""
@@ -350,7 +354,9 @@ class Session:
         packages: dict[str, Json] = dict(facts.packages.reachable(imports))
         return {"python": environment.PYTHON, "packages": packages, "hardware": self._hardware}
 
-    def _keep_git(self, run_id: RunId, git: environment.Git) -> None:
+    def _keep_git(self, run_id: RunId) -> None:
+        """Read and written in one job: a second one could not be begun while the session is being closed."""
+        git = environment.read_git(self.root)
         diff: Digest | None = None
         writing = Writing()
         if git.diff:

@@ -10,11 +10,12 @@ from typing import Any
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input, TextArea
+from textual.worker import Worker
 
 from . import kept, keys
 from .asking import Asker, Document
-from .feed import Feed
+from .feed import Feed, tell_engine
 from .frame import Frame
 from .messages import EngineSpoke, RunEnded
 from .screens.place import Place
@@ -168,22 +169,34 @@ class InstepApp(Frame):
 
     # Keys
 
-    async def on_key(self, event: events.Key) -> None:
-        if len(self.screen_stack) > 1:
+    async def on_event(self, event: events.Event) -> None:
+        # Before it goes to the widget with the focus: an action may open a prompt, and what is typed next is for that.
+        if isinstance(event, events.Key) and not event.is_forwarded and await self._typed(event):
             return
+        await super().on_event(event)
+
+    async def _typed(self, event: events.Key) -> bool:
+        """Do what the key means here; False if it means nothing, or is a letter of a text."""
+        if len(self.screen_stack) > 1 or isinstance(self.focused, Input | TextArea):
+            return False
         typed = self._pending + keys.key_of(event.key, event.character)
         action = keys.find(self.place, typed)
-        self._pending = typed if action is None and keys.begins(self.place, typed) else ""
+        waits, self._pending = self._pending, typed if action is None and keys.begins(self.place, typed) else ""
         if action is not None:
-            event.stop()
-            event.prevent_default()
             await self.act(action.name)
+            for _ in range(50):
+                if len(self.screen_stack) == 1 or self.focused is not None:
+                    break
+                await asyncio.sleep(0)
         self.draw_bars()
+        return action is not None or bool(waits or self._pending)
 
     def why_not(self, action: str) -> str:
         """ "" if the action can be used now, else the reason."""
         if action == "undo" and not self.undone:
             return "there is nothing to undo"
+        if action == "cancel" and not self.live.going:
+            return "nothing is running"
         return self.here.why_not(action) if self.here is not None else ""
 
     async def act(self, name: str) -> None:
@@ -204,6 +217,10 @@ class InstepApp(Frame):
                 result = call()
                 if asyncio.iscoroutine(result):
                     await result
+                elif isinstance(result, Worker):
+                    # It may open a prompt, which it does before it first waits for something.
+                    for _ in range(3):
+                        await asyncio.sleep(0)
                 return
 
     def on_bar_clicked(self, message: Bar.Clicked) -> None:
@@ -221,6 +238,10 @@ class InstepApp(Frame):
             self.leave()
         else:
             self.go("pipeline" if self.feed else "start")
+
+    def action_cancel(self) -> None:
+        self.say("cancelling …", "stale")
+        self.run_worker(lambda: tell_engine(self.root, {"op": "cancel"}), thread=True, exit_on_error=False)
 
     def action_next_pane(self) -> None:
         self.screen.focus_next()

@@ -90,6 +90,7 @@ def _project_commands(add: Add) -> None:
     demo = add("demo", "project", "copy an example project to a folder and run it", json=False)
     demo.add_argument("name", nargs="?", default="flights", help="which example (default: flights; `list` names them)")
     demo.add_argument("folder", nargs="?", help="where to (default: ./instep-NAME)")
+    demo.add_argument("--no-screen", action="store_true", help="in a terminal too: run it and print, no screen")
     add("init", "project", "make instep.toml and a first step in this folder", json=False)
 
 
@@ -130,10 +131,39 @@ def _look_commands(add: Add) -> None:
     runs = add("runs", "looking", "list the runs, newest first, with their metrics")
     runs.add_argument("--where", metavar="SQL", help="only those for which this holds, e.g. \"state = 'failed'\"")
     runs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20; 0: all)")
+    runs.add_argument("--hidden", action="store_true", help="also those that were made to explain others")
     show = add("show", "looking", "show one run, or one step of it")
     show.add_argument("what", metavar="RUN[/STEP]", help="a run's number, or `latest`")
-    why = add("why", "looking", "tell why a step is stale, or why a run's steps ran or failed")
+    compare = add(
+        "compare",
+        "comparing",
+        "tell what differs between runs",
+        more="`now` is the working tree, before running anything.",
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="numbers, `latest` or `now`; two, or more for a table")
+    compare.add_argument(
+        "--step", metavar="STEP", help="only what concerns this step; its tables are read whatever their size"
+    )
+    compare.add_argument("--all", action="store_true", help="cut nothing, read every table, list equal things too")
+    compare.add_argument("--key", metavar="COLUMNS", help="match the rows of tables by these columns: a,b")
+    for kind in ("csv", "markdown", "parquet"):
+        compare.add_argument(f"--{kind}", metavar="PATH", help=f"write the table of what differs as {kind}")
+    why = add("why", "explaining", "tell why a step is stale, why a run's steps ran or failed, or why a metric moved")
     why.add_argument("what", metavar="STEP|RUN[/STEP]")
+    why.add_argument("--than", metavar="RUN", help="explain what a metric is in RUN by what it was in this one")
+    why.add_argument("--metric", metavar="NAME", help="which metric, e.g. score.rmse (default: the one that differs)")
+    why.add_argument(
+        "--attribute", action="store_true", help="run hybrids to say what each change contributed; asks first"
+    )
+    why.add_argument(
+        "--seeds", type=int, metavar="N", help="with --attribute: run each hybrid with N values of every `seed`"
+    )
+    why.add_argument("-y", "--yes", action="store_true", help="with --attribute: do not ask, whatever the price")
+    bisect = add("bisect", "attributing", "find the run that went wrong, and what in it did")
+    bisect.add_argument("--good", required=True, metavar="RUN", help="a run that was good")
+    bisect.add_argument("--bad", required=True, metavar="RUN", help="a run that was not")
+    bisect.add_argument("--metric", metavar="CONDITION", help='what holds for good runs, e.g. "score.rmse < 0.30"')
+    bisect.add_argument("--fails", action="store_true", help="a bad run is one in which a step failed")
     log = add("log", "looking", "print what a run's steps printed")
     log.add_argument("what", metavar="RUN[/STEP]")
     log.add_argument("-f", "--follow", action="store_true", help="go on while the run goes on")

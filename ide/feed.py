@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,10 @@ class Feed:
             self._woken = self._woken or wake is not None
         if wake is not None:
             wake()
+
+
+def tell_engine(root: Path, request: dict[str, object]) -> None:
+    """Say something to the engine that lives; where none does, there is nothing to be told."""
+    with suppress(InstepError):
+        for _ in client.ask(root, request, start=False):
+            pass

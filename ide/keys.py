@@ -63,6 +63,27 @@ ACTIONS: Sequence[Action] = (
     Action("columns", ("t",), "Columns", "choose which metrics and params are columns", "look", ("runs",), True),
     Action("note", ("i",), "Note", "edit the run's note", "act", ("runs",), True),
     Action("delete", ("D",), "Delete", "hide the run; `u` brings it back", "act", ("runs",)),
+    # Logs
+    Action("find", ("/",), "Find", "find a text and mark it", "look", ("logs",), True),
+    Action("narrow", ("&",), "Filter", "only lines with a text in them", "look", ("logs",), True),
+    Action("level", ("v",), "Level", "all lines, from info, from warning, errors", "look", ("logs",), True),
+    Action("step_only", ("s",), "Step", "only lines of one step", "look", ("logs",), True),
+    Action("this_step", ("S",), "This step", "only lines of the step under the cursor, or all", "look", ("logs",)),
+    Action("follow", ("f",), "Follow", "follow the end as it comes; scrolling up stops it", "look", ("logs",), True),
+    Action("wrap", ("w",), "Wrap", "long lines in several rows, or moved with h and l", "look", ("logs",), True),
+    Action("next_match", ("n",), "Next match", "to the next match", "look", ("logs",), True),
+    Action("previous_match", ("N",), "Match before", "to the match before", "look", ("logs",)),
+    Action("open", ("enter", "gs"), "Go to step", "open the step that said this line", "act", ("logs",), True),
+    Action("edit", ("e",), "Edit", "open the editor at the step that said this line", "look", ("logs",), True),
+    # Time
+    Action("open", ("enter",), "Step", "open the step in the pipeline", "act", ("time",), True),
+    Action("finer", ("+",), "Finer", "fewer seconds in a column", "look", ("time",), True),
+    Action("coarser", ("-",), "Coarser", "more seconds in a column", "look", ("time",), True),
+    # Logs and Time
+    Action("older_run", ("[",), "Older run", "the run before this one", "look", ("logs", "time"), True),
+    Action("newer_run", ("]",), "Newer run", "the run after this one", "look", ("logs", "time"), True),
+    Action("choose_run", ("#",), "Run", "choose the run by its number", "look", ("logs", "time")),
+    Action("copy", ("y",), "Copy", "copy the line or the step's time", "look", ("logs", "time")),
     # Start
     Action("begin", ("enter",), "First pipeline", "write a first pipeline and run it", "act", ("start",), True),
     Action("pick", ("s",), "Pick functions", "mark functions in my files as steps", "act", ("start",), True),

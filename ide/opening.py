@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 
-def open_screen(folder: Path) -> int:
-    """Show the project at or above `folder`, or the start page where there is none."""
+def open_screen(folder: Path, *, run: bool = False) -> int:
+    """Show the project at or above `folder`, or the start page where there is none; with `run`, run it at once."""
     from ..engine.errors import ProjectError
     from ..engine.project import find_root
     from .feed import Feed
@@ -20,5 +20,7 @@ def open_screen(folder: Path) -> int:
         feed = Feed(root)
     from .app import InstepApp
 
-    InstepApp(root, feed).run()
+    app = InstepApp(root, feed)
+    app.run_first = run
+    app.run()
     return 0

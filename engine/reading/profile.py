@@ -60,7 +60,8 @@ def _counted(desk: Desk, table: Opened, name: str) -> Document:
             kind = str(db.execute(f"select typeof({column}) {source} limit 1").fetchall()[0][0]) if table.rows else ""
             rows = source.removeprefix("from ")
             counts = f"select count(*) - count({column}), approx_count_distinct({column}) {source}"
-            told["nulls"], told["distinct"] = db.execute(counts).fetchall()[0]
+            told["nulls"], different = db.execute(counts).fetchall()[0]
+            told["distinct"] = min(different, table.rows - told["nulls"])
             told |= _of_kind(db, kind, column, rows, told)
     except duckdb.Error as error:
         # A type that DuckDB cannot count: what is known is told, the rest is missing.

@@ -15,6 +15,7 @@ from ..ids import Digest, StepRunId
 from ..scheduler.live import read_live
 from .artifact import Artifact
 from .queries import Lag, Reader, condition, reader
+from .records import HIDDEN
 from .upkeep import Upkeep
 
 Document = dict[str, Any]  # Any: JSON as docs/json.md describes it
@@ -22,6 +23,8 @@ _STEP = "s.item is null and s.run = ?"
 _RUNS = """from (select r.*, m.metrics from run r left join (select run, map(list(name), list(value)) as metrics
     from (select run, name, any_value(value) as value from run_metric group by run, name) group by run) m
     on m.run = r.number)"""
+SHOWN = "not hidden"
+"""The condition on `run` that leaves those out."""
 _ITEMS = """select step, state, count(*) as n from (select step, state from step_run where run = ? and item is not null
     qualify row_number() over (partition by step, item order by attempt desc) = 1) group by all order by all"""
 _OUTPUTS = f"""select distinct o.name, o.content_hash, a.kind, a.format, a.n_rows, a.bytes, s.step, s.seq
@@ -43,7 +46,7 @@ class Catalog:
         """A run by its number or `latest`. Raises UsageError for one that is not there."""
         numbers = self._numbers()
         if text == "latest" and numbers:
-            return numbers[0]
+            return self._newest_shown(numbers)
         if text.isdigit() and int(text) in numbers:
             return int(text)
         if not numbers:
@@ -58,8 +61,8 @@ class Catalog:
         """The newest run. Raises UsageError if there is none."""
         return self.number("latest")
 
-    def runs(self, where: str = "", limit: int = 20) -> list[Document]:
-        """The history, newest first, at most `limit` runs (0: all).
+    def runs(self, where: str = "", limit: int = 20, *, hidden: bool = False) -> list[Document]:
+        """The history, newest first, at most `limit` runs (0: all); `hidden` ones only where asked for.
 
         `where` is an SQL condition over the view `run`; `score.rmse` in it is that metric's value, `model.rate` that
         param's. Raises UsageError for a bad one.
@@ -67,14 +70,14 @@ class Catalog:
         if not self._numbers():
             return []
         most = f" limit {limit}" if limit > 0 else ""
+        shown = "true" if hidden else SHOWN
         with self._read() as found:
             if where:
-                names, rows = found.ask(
-                    f"{_RUNS} where not hidden and (\n{_condition(found, where)}\n) order by number desc{most}"
-                )
+                asked = f"{shown} and (\n{_condition(found, where)}\n)"
+                names, rows = found.ask(f"{_RUNS} where {asked} order by number desc{most}")
                 chosen = [dict(zip(names, row, strict=True)) for row in rows]
             else:
-                chosen = found.rows(f"from run where not hidden order by number desc{most}")
+                chosen = found.rows(f"from run where {shown} order by number desc{most}")
             wanted = [row["number"] for row in chosen]
             metrics = _grouped(found.rows("from run_metric where list_contains(?, run) order by name", [wanted]), "run")
             steps = _grouped(
@@ -261,7 +264,8 @@ class Catalog:
         with self._read() as found:
             rows = found.rows(
                 "select distinct run from step_run s where s.step = ? and s.item is null"
-                " and s.state in ('done', 'failed') order by run desc limit ?",
+                f" and s.state in ('done', 'failed') and s.run in (select number from run where {SHOWN})"
+                " order by run desc limit ?",
                 [step, limit],
             )
         return [row["run"] for row in rows]
@@ -300,6 +304,12 @@ class Catalog:
         with reader(self.store) as found:
             self.lag = found.lag
             yield found
+
+    def _newest_shown(self, numbers: Sequence[int]) -> int:
+        """The newest run that a person made. Runs that explain others are few and come in a row, so they are asked for
+        one by one: the catalog would have to be opened for it."""
+        with Upkeep(self.store / "journal.sqlite") as journal:
+            return next((one for one in numbers if not journal.is_hidden(one, HIDDEN)), numbers[0])
 
     def _numbers(self) -> list[int]:
         if not (self.store / "journal.sqlite").is_file():

@@ -309,6 +309,16 @@ class Journal:
         sql = "select number, run_id, state, started_us, ended_us from run order by number desc limit ?"
         return [(row[0], RunId(row[1]), row[2], row[3], row[4]) for row in self._rows(sql, (limit or -1,))]
 
+    def is_hidden(self, number: int, mark: str) -> bool:
+        """Whether the name that a run was last given begins with `mark`."""
+        rows = self._rows(
+            "select body from event where run_id=(select run_id from run where number=?) and kind='run_noted'"
+            " order by seq desc",
+            (number,),
+        )
+        names = (json.loads(body).get("name") for (body,) in rows)
+        return str(next((name for name in names if name is not None), "")).startswith(mark)
+
     def run_id(self, number: int) -> RunId | None:
         rows = self._rows("select run_id from run where number=?", (number,))
         return RunId(rows[0][0]) if rows else None

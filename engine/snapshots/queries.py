@@ -142,13 +142,24 @@ def sql(store: Path, query: str, limit: int | None = None) -> tuple[list[str], R
 def table_source(store: Path, content: str) -> str:
     """The query that reads a table from its parts, in the order of its manifest: equal parts are stored once and named
     as often as they occur. Raises MissingObject."""
+    return f"from {parts_source(store, parts_of(store, content))}"
+
+
+def parts_of(store: Path, content: str) -> list[str]:
+    """The content hashes of a table's parts, in order. Raises MissingObject unless all of them are there."""
     objects = ObjectStore(store)
     parts: list[str] = json.loads(objects.read(Digest(content), "table"))["parts"]
     for part in set(parts):
         if not objects.has(Digest(part), "parquet"):
             raise MissingObject(f"a part of the table {content[:12]}… is not in the store")
+    return parts
+
+
+def parts_source(store: Path, parts: Sequence[str], options: str = "") -> str:
+    """The table function that reads these parts, in order."""
+    objects = ObjectStore(store)
     paths = ", ".join(quoted(_literal(objects.path(Digest(part), "parquet"))) for part in parts)
-    return f"from read_parquet([{paths}], hive_partitioning=false)"
+    return f"read_parquet([{paths}], hive_partitioning=false{options})"
 
 
 def single_read(query: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal, Self
 from ..ids import Digest, Json, RunId, StepName, StepRunId
 
 RunState = Literal["running", "done", "failed", "cancelled", "interrupted"]
+HIDDEN = "hidden/"
+"""What the name of a run begins with that was made to explain others (`engine/compare/hybrids.py`)."""
 StepState = Literal["reused", "done", "failed", "blocked", "cancelled", "interrupted"]
 
 

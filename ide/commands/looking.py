@@ -42,7 +42,7 @@ def _say_lag(catalog: Catalog) -> None:
 def runs(arguments: argparse.Namespace) -> int:
     """The history, newest first."""
     catalog = catalog_of(arguments)
-    found = catalog.runs(arguments.where or "", arguments.limit)
+    found = catalog.runs(arguments.where or "", arguments.limit, hidden=arguments.hidden)
     _say_lag(catalog)
     if arguments.json:
         put_json({"runs": found})
@@ -257,13 +257,12 @@ def _why_run(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
         else:
             _print_step(document)
         return DONE
+    if as_json:
+        put_json(why_run_document(catalog, run))
+        return DONE
     document = catalog.show(run)
     ran = [one for one in document["steps"] if one["state"] not in ("reused", "blocked")]
     first = next((one for one in document["steps"] if one["state"] == "failed"), None)
-    if as_json:
-        causes = [{**reason, "step": one["name"]} for one in ran for reason in one["reasons"]]
-        put_json({"run": run, "state": document["state"], "causes": causes, "failed": first})
-        return DONE
     print(f"run {run} {document['state']}: {len(ran)} of {plural(len(document['steps']), 'step')} ran")
     for one in ran:
         # A step that ran because of another is explained by that one.
@@ -277,6 +276,15 @@ def _why_run(catalog: Catalog, run: int, step: str, *, as_json: bool) -> int:
         if blocked:
             print(f"  it kept from running: {clean(', '.join(blocked))}")
     return DONE
+
+
+def why_run_document(catalog: Catalog, run: int) -> dict[str, Any]:
+    """Why the steps of a run ran, and the first that failed."""
+    document = catalog.show(run)
+    ran = [one for one in document["steps"] if one["state"] not in ("reused", "blocked")]
+    first = next((one for one in document["steps"] if one["state"] == "failed"), None)
+    causes = [{**reason, "step": one["name"]} for one in ran for reason in one["reasons"]]
+    return {"run": run, "state": document["state"], "causes": causes, "failed": first}
 
 
 def log(arguments: argparse.Namespace) -> int:

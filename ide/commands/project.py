@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -83,6 +84,19 @@ def demo(arguments: argparse.Namespace) -> int:
     folder = _copied(arguments.name, Path(arguments.folder or f"instep-{arguments.name}"))
     shown = os.path.relpath(folder)
     print(f"{arguments.name}: {example.about}\nin {shown}\n")
+    if sys.stdin.isatty() and sys.stdout.isatty() and not arguments.no_screen:
+        from ..opening import open_screen
+
+        code = open_screen(folder, run=True)
+    else:
+        code = _run(folder)
+    print(f"\nNext:  cd {shown}")
+    for line in example.next:
+        print(f"       {line}")
+    return code
+
+
+def _run(folder: Path) -> int:
     from .running import run
 
     options = argparse.Namespace(
@@ -96,11 +110,7 @@ def demo(arguments: argparse.Namespace) -> int:
         note="",
         replay=None,
     )
-    code = run(options)
-    print(f"\nNext:  cd {shown}")
-    for line in example.next:
-        print(f"       {line}")
-    return code
+    return run(options)
 
 
 def _installed(name: str) -> bool:

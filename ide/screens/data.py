@@ -109,6 +109,10 @@ class DataPlace(Place):
         except InstepError as error:
             problem = error.problems[0]
             self.list.say(Text(f"✗ {clean(problem.what)}\n{clean(problem.mend)}", "failed"))
+            if self._shown is None:
+                self.lines.show(
+                    [Text(f"✗ {clean(problem.what)}", "failed"), Text(clean(problem.mend), "text")], top=True
+                )
             return
         self._versions = view.versions_of(document)
         self._loaded = True

@@ -49,7 +49,7 @@ class Palette(ModalScreen[Entry | None]):
 
     def on_mount(self) -> None:
         self.query_one(Choices).can_focus = False
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self._narrow("")
 
     def add(self, more: Sequence[Entry]) -> None:
@@ -82,6 +82,8 @@ class Palette(ModalScreen[Entry | None]):
                 if typed != self._typed:  # enter came before the last letter was taken in
                     self._narrow(typed)
                 self.dismiss(self.found[choices.cursor] if self.found else None)
+            case _ if event.character is not None and event.is_printable and self.focused is None:
+                self.query_one(Input).insert_text_at_cursor(event.character)
             case _:
                 return
         event.stop()

@@ -12,6 +12,7 @@ from textual.events import Resize
 
 from ...engine.errors import InstepError
 from ..messages import RunEnded
+from ..text import plural
 from ..views.frame import cost
 from ..views.live import Live, Message
 from ..views.steps import activity, problem_lines, summary
@@ -48,6 +49,7 @@ class PipelinePlace(Place):
         super().__init__(id=id)
         self._wanted = ""
         self._preloaded = False
+        self._said_problems = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -81,6 +83,8 @@ class PipelinePlace(Place):
             self._wanted = str(where["step"])
         if where.get("tab"):
             self.detail.tab = str(where["tab"])
+        if where:
+            self.draw()
 
     def take(self, live: Live, message: Message) -> None:
         if message["t"] in ("log", "progress", "step"):
@@ -102,12 +106,17 @@ class PipelinePlace(Place):
         rail.border_subtitle = summary(live) if live.loaded else "reading the project …"
         rail.border_title = f"Pipeline  / {rail.only}" if rail.only else "Pipeline"
         if live.steps and rail.step:
+            if self._said_problems:
+                self.remove_class("open")
+            self._said_problems = False
             self.detail.show(live, rail.step)
         elif live.problems:
             self._say_problems(live)
-        told = problem_lines(live.problems) if live.problems and live.steps else []
+        elif not live.loaded:
+            self._say_starting(live)
         strip = self.query_one("#activity", Lines)
-        strip.border_title = f"{len(live.problems)} mistakes" if told else "Activity"
+        told = problem_lines(live.problems, strip.size.width - 4) if live.problems and live.steps else []
+        strip.border_title = plural(len(live.problems), "mistake") if told else "Activity"
         strip.show(told or activity(live, 200))
         if not told:
             strip.call_after_refresh(strip.action_last)
@@ -121,13 +130,20 @@ class PipelinePlace(Place):
             self.action_run()
 
     def _say_problems(self, live: Live) -> None:
-        detail = self.detail
-        detail.border_title = "The project cannot be read"
-        lines = detail.query_one("#told", Lines)
-        lines.display = True
-        lines.show([Text(), *problem_lines(live.problems)])
+        self._said_problems = True
+        self.add_class("open")  # where there is room for one pane only, it is this one
+        room = self.size.width - (6 if self.has_class("narrow") else 52)
+        self.detail.say("The project cannot be read", problem_lines(live.problems, room))
+
+    def _say_starting(self, live: Live) -> None:
+        lost = "The engine ended and is being started again; the steps come when it is there."
+        begun = "The engine is starting; the steps come in a moment."
+        self.detail.say("", [Text(lost if live.engine == "lost" else begun, "dim")])
 
     def footer(self) -> str:
+        problems = self.host.live.problems
+        if problems:
+            return f"✗ {plural(len(problems), 'mistake')}: {problems[0]['what']}"[:60]
         return cost(self.host.live)
 
     # Acting
@@ -145,10 +161,6 @@ class PipelinePlace(Place):
                 return "every step is fresh"
             case "run_below" | "ignore_cache" | "edit" | "open" | "copy" if step is None:
                 return "no step is chosen"
-            case "cancel" if not live.going:
-                return "nothing is running"
-            case "compare":
-                return "comes with Compare; `2` shows what changed in each run"
             case "offload":
                 return "no cluster is set: every step runs here"
             case _:
@@ -181,10 +193,8 @@ class PipelinePlace(Place):
         host.say("starting …", "running", 2)
         host.run_worker(lambda: _run_there(host, dict(request)), thread=True, group="run", exit_on_error=False)
 
-    def action_cancel(self) -> None:
-        host = self.host
-        host.say("cancelling …", "stale")
-        host.run_worker(lambda: _tell(host, {"op": "cancel"}), thread=True, exit_on_error=False)
+    def action_compare(self) -> None:
+        self.host.go("compare")
 
     def action_pause(self) -> None:
         from dataclasses import replace
@@ -307,14 +317,3 @@ def _run_there(host: "InstepApp", request: dict[str, Any]) -> None:  # Any: JSON
     except InstepError as error:
         problems = [problem_to_json(one) for one in error.problems]
     host.post_message(RunEnded(document, problems))
-
-
-def _tell(host: "InstepApp", request: dict[str, object]) -> None:
-    """Say something to the engine that lives; one that does not has nothing to be told."""
-    from contextlib import suppress
-
-    from ...engine import client
-
-    with suppress(InstepError):
-        for _ in client.ask(host.root, request, start=False):
-            pass

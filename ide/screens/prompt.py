@@ -5,6 +5,7 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
@@ -39,7 +40,13 @@ class Prompt(ModalScreen[str | None]):
             yield Input(self._value, suggester=self._suggester, select_on_focus=False)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
+
+    def on_key(self, event: Key) -> None:
+        """A letter that came before the input could have the focus."""
+        if event.character is not None and event.is_printable and self.focused is None:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+            event.stop()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if self._on_change is not None:
@@ -67,9 +74,6 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         yield Label(f"{self._text}  y yes · n no", markup=False)
 
-    def on_key(self, event: object) -> None:
-        from textual.events import Key
-
-        assert isinstance(event, Key)
+    def on_key(self, event: Key) -> None:
         event.stop()
         self.dismiss(event.key in ("y", "Y", "enter"))

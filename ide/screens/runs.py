@@ -59,6 +59,7 @@ class RunsPlace(Place):
         self.grid.body.column = 1
         self.grid.border_subtitle = "reading …"
         self.grid.body.focus()
+        self.query_one("#brief", Lines).show([Text("reading the history …", "dim")])
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.height < 28, "low")
@@ -79,6 +80,9 @@ class RunsPlace(Place):
         except InstepError as error:
             self.grid.border_subtitle = "cannot be read"
             self.host.say(str(error).replace("\n", " "), "failed", 10)
+            problem = error.problems[0]
+            told = [Text(f"✗ {clean(problem.what)}", "failed"), Text(clean(problem.mend), "text")]
+            self.query_one("#brief", Lines).show(told)
             if self.choice.where:
                 self.choice = replace(self.choice, where="")
             return

@@ -11,6 +11,8 @@ from .cells import flat
 
 FEW = 3
 """Versions of an output that are listed before the rest is asked for."""
+_SHAPE = 14
+"""Columns for rows × columns, or kind and size, so that versions stand below each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,9 @@ def row_text(row: Row, columns: int, shown: str) -> Text:
 
 def _version_text(one: Version, columns: int, shown: str) -> Text:
     shape = one.shape if one.here else "✗ removed"
+    shape = " " * (_SHAPE - width(shape)) + fit(shape, max(_SHAPE, columns - 20))
     mark = f"v{one.version}"
-    room = max(4, columns - 6 - max(4, len(mark)) - width(shape))
+    room = min(40, max(4, columns - 6 - max(4, len(mark)) - width(shape)))
     style = "failed" if not one.here else "running" if one.content == shown else "text"
     return Text.assemble(
         ("  › " if one.content == shown else "    ", "running"),

@@ -65,15 +65,23 @@ def bottom(
     room = width - right.cell_len - 1
     if pending:
         line.append(f" {pending}…", "key")
-    for one in actions:
-        part = Text.assemble((f" {one.keys[0]}", "key"), (f" {one.label} ", "text"))
-        if why_not(one.name):
-            part = Text(f" {one.keys[0]} {one.label} ", "dim")
-        if line.cell_len + part.cell_len > room:
+    parts = [_key(one, usable=not why_not(one.name)) for one in actions]
+    always = parts[-1:]  # help: where everything else can be found
+    for index, part in enumerate(parts):
+        rest = sum(one.cell_len for one in always) if index < len(parts) - 1 else 0
+        if line.cell_len + part.cell_len + rest > room:
+            if index < len(parts) - 1 and line.cell_len + rest <= room:
+                line.append_text(always[0])
             break
         line.append_text(part)
     gap = width - line.cell_len - right.cell_len - 1
     return line.append(" " * max(0, gap)).append_text(right)
+
+
+def _key(one: Action, *, usable: bool) -> Text:
+    if usable:
+        return Text.assemble((f" {one.keys[0]}", "key"), (f" {one.label} ", "text"))
+    return Text(f" {one.keys[0]} {one.label} ", "dim")
 
 
 def cost(live: Live) -> str:

@@ -126,17 +126,16 @@ _KEYS: Mapping[str, Callable[[RunRow], Any]] = {
 
 def _columns(choice: Choice, columns: int, *, against: bool, course: bool) -> list[Column]:
     wide = columns >= 110
-    found = [Column("mark", "", 2), Column("run", "run", 5, right=True), Column("when", "when", 9)]
-    found += [Column("state", "state", 14 if wide else 11), Column("took", "took", 7, right=True)]
+    found = [Column("mark", "", 2), Column("run", "run", 4, right=True), Column("when", "when", 8)]
+    found += [Column("state", "state", 12 if wide else 10), Column("took", "took", 6, right=True)]
     found += [_named(name, 8, right=True) for name in choice.metrics]
     if course:
-        found.append(Column("trend", "trend", 10))
+        found.append(Column("trend", "trend", 8))
     found += [_named(name, 6) for name in choice.params]
-    used = sum(one.width + 2 for one in found) + 10
-    found.append(
-        Column("changed", "changed since baseline" if against else "changed", max(22, min(40, columns - used - 30)))
-    )
-    return [*found, Column("where", "where", 8), Column("note", "note", 40)]
+    used = sum(one.width + 2 for one in found)
+    title = "changed since baseline" if against else "changed"
+    found.append(Column("changed", title, max(len(title), min(40, columns - used - 14))))
+    return [*found, Column("where", "where", 6), Column("note", "note", 40)]
 
 
 def _named(name: str, least: int, *, right: bool = False) -> Column:
@@ -195,7 +194,7 @@ def _changed(row: RunRow, about: Mapping[str, Any]) -> Text:
     return Text(", ".join(names) or "nothing", "text" if names else "dim")
 
 
-def spark(values: Sequence[float | None], columns: int = 10) -> str:
+def spark(values: Sequence[float | None], columns: int = 8) -> str:
     """A course of values in at most `columns` characters, each the mean of its share."""
     known = [float(one) for one in values if one is not None]
     if len(known) < 2:

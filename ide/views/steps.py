@@ -142,13 +142,22 @@ def activity(live: Live, room: int) -> list[Text]:
     return lines[-room:] if room else lines
 
 
-def problem_lines(problems: Iterable[Message]) -> list[Text]:
+def wrapped(text: str, columns: int, style: str, indent: str = "") -> list[Text]:
+    """A sentence in as many lines as it needs."""
+    import textwrap
+
+    found = textwrap.wrap(clean(text), max(20, columns), initial_indent=indent, subsequent_indent=indent)
+    return [Text(line, style) for line in found]
+
+
+def problem_lines(problems: Iterable[Message], columns: int) -> list[Text]:
     """Mistakes, each with what, where and how to mend it."""
     lines: list[Text] = []
     for one in problems:
         place = f"{one['place']}: " if one.get("place") else ""
-        lines.append(Text.assemble(("✗ ", "failed"), (clean(place + str(one["what"])), "failed.bold")))
-        lines += [Text(f"  {clean(str(one[part]))}", "text") for part in ("why", "mend") if one.get(part)]
+        lines += wrapped(f"✗ {place}{one['what']}", columns, "failed.bold")
+        for part in ("why", "mend"):
+            lines += wrapped(str(one.get(part) or ""), columns, "text", "  ")
         lines.append(Text())
     return lines
 

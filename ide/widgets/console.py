@@ -72,7 +72,7 @@ class Console(Host, Vertical):
         self._hint(message.names)
 
     def _hint(self, names: Sequence[str]) -> None:
-        room, tall = max(20, self.hints.size.width - 2), max(1, self.hints.size.height or 4)
+        room, tall = max(20, self.hints.size.width), max(1, self.hints.size.height or 4)
         self.hints.show(hint_lines(names, room, tall) or [Text(one, "dim") for one in _HELP], top=True)
 
     @on(Input.Submitted)
@@ -99,7 +99,7 @@ class Console(Host, Vertical):
         self._asked += 1
         self._numeric = told["numeric"]
         rows = view.answer_cells(first["rows"], self._numeric)
-        columns = view.columns_of(told["columns"], self._numeric, rows, max(20, self.grid.size.width - 4))
+        columns = view.columns_of(told["columns"], self._numeric, rows, max(20, self.grid.body.size.width))
         self.grid.show(columns, told["total"], self._fetch)
         if rows:
             self.grid.body.put(0, rows)

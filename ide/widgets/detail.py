@@ -19,7 +19,7 @@ from ..screens.place import Host
 from ..text import clean
 from ..views import detail as view
 from ..views.live import Live, Message, StepNow
-from ..views.steps import error_lines, headline, why
+from ..views.steps import error_lines, headline, why, wrapped
 from .chart import Chart, Curve
 from .lines import Choices, Lines
 
@@ -149,6 +149,18 @@ class Detail(Host, Vertical):
                 self.tab = "Error"
             self.draw(top=True)
 
+    def say(self, title: str, lines: list[Text]) -> None:
+        """Something instead of a step: there is none yet."""
+        if not self.query(Heading):
+            return
+        self.step, self._edition = "", None
+        self.border_title, self.border_subtitle = title, ""
+        self.query_one(Heading).show([Text()])
+        self.query_one(Chart).display = self.query_one("#params").display = False
+        told = self.query_one("#told", Lines)
+        told.display = True
+        told.show(lines)
+
     # Drawing
 
     def draw(self, *, top: bool = False) -> None:
@@ -201,7 +213,7 @@ class Detail(Host, Vertical):
         document: Message = answer["step"] if answer and answer["number"] is not None else {}
         loading = [Text("reading …", "dim")] if answer is None and not self._problem else []
         if self._problem and self.tab not in ("Error", "Log"):
-            return [Text(clean(self._problem), "failed")]
+            return wrapped(self._problem, room, "failed")
         match self.tab:
             case "Metrics":
                 base = (answer or {}).get("baseline") or {}

@@ -118,10 +118,10 @@ class TableView(Host, Vertical):
         self.seen, self.total = seen, page["total"]
         self._ids = dict(enumerate(page["ids"]))
         columns: Sequence[Document] = self._table["columns"]
-        rows = view.page_cells(page["rows"], [one["dtype"] for one in columns])
+        rows = view.page_cells(page["rows"], [str(one["dtype"]) for one in columns])
         right = [view.is_number(one["dtype"]) for one in columns]
         self.grid.marks = {seen.sort: "↓" if seen.descending else "↑"} if seen.sort else {}
-        found = view.columns_of(self.names, right, rows, max(20, self.grid.size.width - 4))
+        found = view.columns_of(self.names, right, rows, max(20, self.grid.body.scrollable_content_region.width))
         self.grid.show(found, self.total, self._fetching(seen))
         if rows:
             self.grid.body.put(0, rows)
@@ -181,6 +181,10 @@ class TableView(Host, Vertical):
 
     # Below the grid
 
+    @property
+    def _room(self) -> int:
+        return max(20, self.lines.scrollable_content_region.width)
+
     def close_below(self) -> bool:
         """Back to the column; False if that is what stands there."""
         before, self.below = self.below, "column"
@@ -199,7 +203,7 @@ class TableView(Host, Vertical):
             f"{view.flat(key[1])}  {view.type_name(column['dtype'])}", max(10, self.size.width - 6)
         )
         lines.border_subtitle = "d what changed" if self.older else ""
-        room, tall = max(20, lines.size.width - 4), max(3, lines.size.height - 2)
+        room, tall = self._room, max(3, lines.scrollable_content_region.height)
         change = self._change_of(key[1])
         lines.show(profile_lines(column, profile, change, room, tall), top=True)
         if profile is None:
@@ -250,8 +254,7 @@ class TableView(Host, Vertical):
         lines = self.lines
         lines.border_title = f"{clean(self.version.name)} v{self.older.version} → v{self.version.version}"
         lines.border_subtitle = "d back to the column"
-        room = max(20, lines.size.width - 4)
-        lines.show(change_lines(self._changes, self.older.title, self.version.title, room), top=True)
+        lines.show(change_lines(self._changes, self.older.title, self.version.title, self._room), top=True)
 
     def show_problem(self, error: InstepError) -> None:
         """A mistake, below the table it was made about."""
@@ -259,7 +262,7 @@ class TableView(Host, Vertical):
         self.below = "cell"
         lines.border_title, lines.border_subtitle = "✗", ""
         found = [Text(f"✗ {clean(problem.what)}", "failed"), Text(clean(problem.mend), "text")]
-        lines.show(wrapped(found, max(20, lines.size.width - 4)), top=True)
+        lines.show(wrapped(found, self._room), top=True)
 
     async def cell_text(self) -> str | None:
         """The cell under the cursor, whole; None for a missing value. Raises InstepError."""
@@ -280,9 +283,7 @@ class TableView(Host, Vertical):
         lines.border_title = fit(f"{view.flat(str(column['name']))}, row {self.grid.cursor_row + 1:,}", 60)
         lines.border_subtitle = "esc back to the column"
         shown = [Text(view.NULL + "  missing", "dim")] if text is None else [Text(one) for one in text.split("\n")]
-        lines.show(
-            wrapped([Text(clean(one.plain), one.style) for one in shown], max(20, lines.size.width - 4)), top=True
-        )
+        lines.show(wrapped([Text(clean(one.plain), one.style) for one in shown], self._room), top=True)
 
 
 def wrapped(lines: Sequence[Text], room: int, most: int = 2_000) -> list[Text]:

@@ -35,3 +35,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., P
     yield make
     for one in made.values():
         one.stop()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--new-looks", action="store_true", help="write tests/ide/looks anew")

@@ -1,4 +1,4 @@
-"""The real screen on a real project: a recorded history, an engine of its own in another process, keys as a person types.
+"""The real screen on a real project: a recorded history, an engine in another process, keys as a person types.
 
 The engine executes steps in its own process (`inline_engine.py`) instead of on Ray: all else is what users have.
 """
@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from instep.engine import wire
 from instep.ide.app import InstepApp
+from instep.ide.asking import Asker
 from instep.ide.feed import Feed
 
 HERE = Path(__file__).parent
@@ -43,6 +44,7 @@ def total(table, *, weight: float = 1.0):
 def report(total):
     return f"the sum is {total['sum'] * WEIGHT}"
 '''
+BROKEN = PIPELINE.replace('    return f"the', '    raise ValueError("no report")\n    return f"the')
 CSV = "a,b\n1,x\n2,y\n3,\n4,z\n"
 
 
@@ -60,7 +62,7 @@ def recorded(root: Path) -> Path:
     with engine(root):
         ask(root, {"op": "run"})
         ask(root, {"op": "run", "set": {"total.weight": 3.0}, "note": "heavier"})
-        (root / "pipeline.py").write_text(PIPELINE.replace('    return f"the', '    raise ValueError("no report")\n    return f"the'))
+        (root / "pipeline.py").write_text(BROKEN)
         ask(root, {"op": "run"})
     return root
 
@@ -96,10 +98,16 @@ Typed = Pilot[None]
 
 @asynccontextmanager
 async def opened(
-    root: Path, size: tuple[int, int] = (120, 40), *, place: str = "pipeline", feed: bool = True
+    root: Path,
+    size: tuple[int, int] = (120, 40),
+    *,
+    place: str = "pipeline",
+    feed: bool = True,
+    asker: type[Asker] = Asker,
 ) -> AsyncIterator[tuple[InstepApp, Typed]]:
     """The screen on `root`, with its first plan drawn."""
     app = InstepApp(root, Feed(root) if feed else None)
+    app.asker = asker(root)
     async with app.run_test(size=size) as pilot:
         if feed:
             await until(pilot, lambda: app.live.loaded and app.live.ray == "ready")

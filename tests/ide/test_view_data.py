@@ -33,9 +33,9 @@ def test_a_table_is_told_with_its_rows_and_columns_and_the_rest_with_kind_and_si
     told = lines(data.rows_of([version(number=8), model], ["clean", "train", "evaluate"], (), ()))
     assert told == [
         "▾ clean",
-        "    clean          v8   48,121 × 9",
+        "    clean      v8       48,121 × 9",
         "▾ train",
-        "    model        v1   Ridge 4.1 MB",
+        "    model      v1     Ridge 4.1 MB",
         "  evaluate  –",
     ]
 

@@ -1,4 +1,4 @@
-"""What several tests use is beside them."""
+"""What several tests use is beside them; they are no package, which would be one called `engine`."""
 
 import sys
 from pathlib import Path
