@@ -55,6 +55,8 @@ def _facts(column: Document, profile: Document | None, room: int) -> Text:
         value = told[name] if told.get(name) is not None else known.get(name, stored.get(name))
         if value is not None:
             facts.append((name, short(value)))
+    if told.get("histogram") and sum(width(name) + width(value) + 4 for name, value in facts) > room + 3:
+        facts = [one for one in facts if one[0] not in ("min", "max")]  # they stand at the histogram's ends
     text = Text(no_wrap=True)
     for name, value in facts:
         part = Text.assemble((f"{name} ", "dim"), (value, "text"))
@@ -93,12 +95,12 @@ def top_lines(top: Sequence[Sequence[Any]], rows: int, room: int, tall: int) -> 
     shown = [(flat(str(value)) or '""', count) for value, count in top[:tall]]
     wide = min(max((width(one) for one, _ in shown), default=0), max(8, room // 3))
     most = shown[0][1] if shown else 1
-    length = max(4, min(24, room - wide - 26))
+    length, digits = max(4, min(24, room - wide - 26)), max((len(f"{one:,}") for _, one in shown), default=1)
     return [
         Text.assemble(
             (pad(fit(value, wide), wide) + "  ", "text"),
             (pad("█" * max(1, round(count / most * length)), length), "running"),
-            (f"  {count:,}", "text"),
+            (f"  {count:>{digits},}", "text"),
             (f"  {count / rows:.1%}" if rows else "", "dim"),
             no_wrap=True,
         )

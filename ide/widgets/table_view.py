@@ -116,7 +116,8 @@ class TableView(Host, Vertical):
 
     def _show(self, page: Document, seen: Seen) -> None:
         self.seen, self.total = seen, page["total"]
-        self._ids = dict(enumerate(page["ids"]))
+        ids: Sequence[int] = page["ids"]
+        self._ids = dict(enumerate(ids))
         columns: Sequence[Document] = self._table["columns"]
         rows = view.page_cells(page["rows"], [str(one["dtype"]) for one in columns])
         right = [view.is_number(one["dtype"]) for one in columns]
