@@ -87,6 +87,17 @@ ACTIONS: Sequence[Action] = (
     # Start
     Action("begin", ("enter",), "First pipeline", "write a first pipeline and run it", "act", ("start",), True),
     Action("pick", ("s",), "Pick functions", "mark functions in my files as steps", "act", ("start",), True),
+    # Data
+    Action("open", ("enter",), "Open", "open the output; on a cell: show all of it", "act", ("data",), True),
+    Action("diff", ("d",), "Diff", "what changed since the version before", "look", ("data",), True),
+    Action("sort", ("s",), "Sort", "sort by the column under the cursor: up, down, not", "look", ("data",), True),
+    Action("filter", ("/",), "Filter", "only the rows that an SQL condition holds for", "look", ("data",), True),
+    Action("copy", ("y",), "Copy", "copy the cell under the cursor, whole", "look", ("data",), True),
+    Action(
+        "export", ("E",), "Export", "write to a file: .parquet, .csv, .json, … by its ending", "act", ("data",), True
+    ),
+    Action("console", ("S",), "SQL", "ask in SQL about everything that was recorded", "look", ("data",), True),
+    Action("its_step", ("gs",), "Its step", "go to the step that made it", "look", ("data",), True),
     # Everywhere
     Action("undo", ("u",), "Undo", "take back what was just done", "act"),
     Action("filter", ("/",), "Filter", "filter; in Runs `/where SQL` too", "look", ("pipeline", "runs"), True),
