@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.text import Text
 from textual import events, work
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
+from textual.signal import Signal
 from textual.widgets import ContentSwitcher, Input, TextArea
 from textual.worker import Worker
 
@@ -68,7 +69,11 @@ class InstepApp(Frame):
             self.follow(self.feed)
         self.set_interval(TICK, self._tick)
         # What the shell wrote while this was suspended stands over what Textual believes to be there.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        resumed: Signal[App[None]] = self.app_resume_signal
+        resumed.subscribe(self, self._resumed)
+
+    def _resumed(self, _: App[None]) -> None:
+        self.refresh(layout=True)
 
     def follow(self, feed: Feed) -> None:
         """Hear what the engine says from now on."""
