@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.text import Text
 from textual import events, work
-from textual.app import App, ComposeResult
-from textual.signal import Signal
+from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher, Input, TextArea
 from textual.worker import Worker
 
@@ -69,10 +68,9 @@ class InstepApp(Frame):
             self.follow(self.feed)
         self.set_interval(TICK, self._tick)
         # What the shell wrote while this was suspended stands over what Textual believes to be there.
-        resumed: Signal[App[None]] = self.app_resume_signal
-        resumed.subscribe(self, self._resumed)
+        self.app_resume_signal.subscribe(self, self._resumed)  # pyright: ignore[reportUnknownMemberType]  # generic in Textual
 
-    def _resumed(self, _: App[None]) -> None:
+    def _resumed(self, _: object) -> None:
         self.refresh(layout=True)
 
     def follow(self, feed: Feed) -> None:
