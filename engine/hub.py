@@ -6,6 +6,7 @@ while a run goes on: what a save made stale shows at once, and runs when the run
 
 import os
 import queue
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -119,6 +120,9 @@ class Hub:
         except InstepError as error:
             told = [problem_to_json(one) for one in error.problems]
             self.tell({"t": "problems", "problems": told, "paths": saved})
+        except (OSError, sqlite3.Error) as error:  # the store is gone: the service ends
+            told = {"what": f"the project's store cannot be used ({error})", "place": None, "why": "", "mend": ""}
+            self.tell({"t": "problems", "problems": [told], "paths": saved})
         else:
             self.tell({"t": "picture", "doc": picture, "paths": saved})
             starter = next((one for one in followers if one.auto), None)

@@ -67,6 +67,11 @@ class InstepApp(Frame):
         if self.feed is not None:
             self.follow(self.feed)
         self.set_interval(TICK, self._tick)
+        # What the shell wrote while this was suspended stands over what Textual believes to be there.
+        self.app_resume_signal.subscribe(self, self._resumed)  # pyright: ignore[reportUnknownMemberType]  # generic in Textual
+
+    def _resumed(self, _: object) -> None:
+        self.refresh(layout=True)
 
     def follow(self, feed: Feed) -> None:
         """Hear what the engine says from now on."""
@@ -211,7 +216,7 @@ class InstepApp(Frame):
         # What has the focus may be outside the place that is shown: then the place itself is asked first.
         chain: list[object] = [*self.focused.ancestors_with_self] if self.focused is not None else []
         place = self.here
-        for one in chain if place in chain else [place, *chain]:
+        for one in chain if place in chain else [place, *chain, self]:
             call: Callable[[], object] | None = getattr(one, f"action_{name}", None)
             if call is not None:
                 result = call()

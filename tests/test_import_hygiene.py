@@ -40,3 +40,23 @@ def test_status_without_an_engine_imports_no_data_library(tmp_path: Path) -> Non
     (tmp_path / "pipeline.py").write_text("from instep import step\n@step\ndef a(): return 1\n")
     found = imported("from instep.ide.cli import main\nmain(['status'])", tmp_path)
     assert not found & {"ray", "duckdb", "polars", "pyarrow", "pandas", "numpy", "textual"}
+
+
+DATA = {"ray", "duckdb", "polars", "pyarrow", "pandas", "numpy", "blake3"}
+OPENED = """
+import asyncio
+from pathlib import Path
+from instep.ide import opening
+from instep.ide.app import InstepApp
+async def paint():
+    app = InstepApp(Path.cwd(), None)
+    async with app.run_test() as pilot:
+        for place in ("pipeline", "runs", "data", "logs", "time", "start"):
+            await app.show_place(place)
+            await pilot.pause()
+asyncio.run(paint())
+"""
+
+
+def test_the_process_that_draws_imports_no_data_library_and_no_ray(tmp_path: Path) -> None:
+    assert not imported(OPENED, tmp_path) & DATA

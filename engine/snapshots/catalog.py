@@ -234,7 +234,9 @@ class Catalog:
         what there is up to now."""
         with self._read() as found:
             row = _run_row(found, number)
-            if row["state"] != "running" and not found.lag.behind:
+            # A launch that was cut off has not closed its live file: what it said last stands only there.
+            cut_off = row["state"] == "interrupted" and any((self.store / "runs" / str(number)).glob("*.jsonl"))
+            if row["state"] != "running" and not cut_off and not found.lag.behind:
                 return found.rows(
                     "select epoch_us(l.ts) as t, s.step, s.item, l.stream, l.level, l.text from log_line l"
                     " join step_run s using (run_id, step_run_id) where s.run = ? and (? = '' or s.step = ?)"

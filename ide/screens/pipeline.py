@@ -253,6 +253,7 @@ class PipelinePlace(Place):
             self.detail.draw()
         else:
             self.toggle_class("zoomed")
+            (self.detail.query_one("#told", Lines) if self.has_class("zoomed") else self.rail).focus()
 
     def action_edit(self) -> None:
         place = self.detail.place_to_edit

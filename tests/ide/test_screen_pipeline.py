@@ -164,3 +164,80 @@ async def test_the_engine_dies_and_another_is_followed(root: Path) -> None:
         assert app.live.steps.keys() == first.steps.keys(), "what was known stays"
         await until(pilot, lambda: app.live.engine == "up")
     ask(root, {"op": "stop"})
+
+
+async def test_capital_r_runs_a_step_and_what_is_below_it(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "new", PIPELINE + "\n\n@step\ndef apart():\n    return 1\n")
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("slash", *"total", "enter")
+            await pilot.press("R")
+            await until(pilot, lambda: app.live.last == "done")
+            states = {name: one.plan for name, one in app.live.steps.items()}
+            assert states == {"table": "fresh", "total": "fresh", "report": "fresh", "apart": "stale"}
+
+
+async def test_to_ignore_the_cache_is_asked_first(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("g", "g", "exclamation_mark", "n")
+        await pilot.pause(0.3)
+        assert app.live.run is None
+        await pilot.press("exclamation_mark", "y")
+        await until(pilot, lambda: app.live.last == "done")
+        assert app.live.steps["table"].doing == "done"
+
+
+async def test_z_gives_a_pane_the_screen_and_all_frames_of_an_error(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("g", "g", "z")
+        assert not app.here.rail.display
+        await pilot.press("escape")
+        assert app.here.rail.display
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        await pilot.press("z")
+        assert app.here.detail.frames == 0
+
+
+async def test_y_copies_the_step_or_the_error(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("g", "g", "y")
+        assert app.clipboard == "table"
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        await pilot.press("y")
+        assert "ValueError: no report" in app.clipboard
+
+
+async def test_e_opens_the_failing_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(root) as (app, pilot):
+        asked: list[tuple[str, int]] = []
+        monkeypatch.setattr(app, "open_editor", lambda path, line: asked.append((path, line)))
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        await pilot.press("e")
+        line = 1 + (root / "pipeline.py").read_text().splitlines().index('    raise ValueError("no report")')
+        assert asked == [("pipeline.py", line)]
+
+
+async def test_the_course_of_a_metric_is_drawn_over_the_run_before(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("g", "g", "j")
+        await until(pilot, lambda: "loss" in text_of(app) and "┤" in text_of(app))
+        assert "run 3" in text_of(app)
+        assert any("⠀" < glyph < "⣿" for glyph in text_of(app)), "braille"
+
+
+async def test_a_step_that_waits_for_a_key_is_not_run_by_a_save(tmp_path: Path) -> None:
+    manual = PIPELINE.replace("@step\ndef report", "@step(auto=False)\ndef report")
+    root = write_project(tmp_path / "manual", manual)
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("r")
+            await until(pilot, lambda: app.live.last == "done" and app.live.count("fresh") == 3)
+            both = manual.replace("epoch + 1", "epoch + 2").replace("WEIGHT = 2.0", "WEIGHT = 4.0")
+            (root / "pipeline.py").write_text(both)
+            await until(pilot, lambda: app.live.steps["total"].doing == "done" and app.live.run == 2)
+            await until(pilot, lambda: "stale, waits for r" in text_of(app))
+            await pilot.press("r")
+            await until(pilot, lambda: app.live.count("fresh") == 3)
