@@ -73,7 +73,7 @@ def _computed(desk: Desk, table: Opened, view: View) -> "np.ndarray[Any, Any]":
             first = f"{_column(table, names, view.sort)} {way} nulls last, " if view.sort else ""
             found = db.execute(f"select {number} from {rows} {chosen} order by {first}{number}").fetchnumpy()
     except duckdb.Error as error:
-        raise mistaken(error, table.names) from None
+        raise mistaken(error, view.where, table.names) from None
     (numbers,) = found.values()
     return np.asarray(numbers, dtype=np.uint32 if table.rows < 1 << 32 else np.uint64)
 
@@ -101,11 +101,12 @@ def one_condition(text: str) -> None:
         raise UsageError(Problem(what[:200], mend=mend)) from None
 
 
-def mistaken(error: "Error", names: list[str]) -> UsageError:
+def mistaken(error: "Error", where: str, names: list[str]) -> UsageError:
     """DuckDB's message about a condition, with the columns that there are."""
     problem = refused(error).problems[0]
     if "nothing else" in problem.what:
         return UsageError("a condition reads this table and nothing else", mend="Load other files in a step.")
     hint = problem.mend if problem.mend.startswith(("Candidate", "Did")) else ""
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return UsageError(Problem(problem.what, mend=hint or f"The columns are: {shown}."))
+    quotes = " Texts stand in single quotes: 'pro'." if '"' in where and "not found" in problem.what else ""
+    return UsageError(Problem(problem.what, mend=(hint or f"The columns are: {shown}.") + quotes))

@@ -20,6 +20,7 @@ from ..widgets.console import Console
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
 from ..widgets.outputs import Outputs
+from ..widgets.sql_line import SqlLine
 from ..widgets.table_view import Seen, TableView
 from .place import Place
 
@@ -57,6 +58,7 @@ class DataPlace(Place):
         self._value: Mapping[str, Any] | None = None  # Any: JSON
         self._wanted: Mapping[str, Any] = {}  # Any: what `go` was given
         self._seen: dict[str, Seen] = {}
+        self._looking: Seen | None = None
         self._history: list[str] = []
         self._loaded = False
 
@@ -240,7 +242,8 @@ class DataPlace(Place):
             self._guarded(self.table.show_changes)
 
     def action_sort(self) -> None:
-        seen, column = self.table.seen, self.table.grid.column
+        # Pressed twice before the first order has come, it means the second one.
+        seen, column = self._looking or self.table.seen, self.table.grid.column
         if column is not None:
             name = column.name
             after = replace(seen, sort=name, descending=False)
@@ -248,16 +251,19 @@ class DataPlace(Place):
                 after = (
                     replace(seen, descending=True) if not seen.descending else replace(seen, sort="", descending=False)
                 )
+            self._looking = after
             self._look(after)
 
     @work(group="look", exclusive=True, exit_on_error=False)
     async def _look(self, seen: Seen) -> None:
         try:
             await self.table.look(seen)
+            self._keep()
         except InstepError as error:
             self.table.show_problem(error)
-            return
-        self._keep()
+        finally:
+            if self._looking == seen:
+                self._looking = None
 
     @work(exit_on_error=False)
     async def action_filter(self) -> None:
@@ -341,6 +347,10 @@ class DataPlace(Place):
         self.add_class("open")
         self.sql.read_names()
         self.sql.line.focus()
+
+    @on(SqlLine.Left)
+    def _left_line(self) -> None:
+        self.back()
 
     def back(self) -> bool:
         """The cell or difference below, then the console, then the filter and order, then (narrow) the table."""

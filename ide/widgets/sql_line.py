@@ -24,6 +24,9 @@ class SqlLine(Input):
             super().__init__()
             self.names = names
 
+    class Left(Message):
+        """Esc: away from the line. While it has the focus every key is its own."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(placeholder="select … from …   tab completes, ↑ what was asked before", id=id)
         self.names = Names()
@@ -40,10 +43,12 @@ class SqlLine(Input):
         self.post_message(self.Hinted(candidates(self.value, self.cursor_position, self.names)))
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key in ("tab", "up", "down"):
+        if event.key in ("tab", "up", "down", "escape"):
             event.stop()
             event.prevent_default()
-            if event.key == "tab":
+            if event.key == "escape":
+                self.post_message(self.Left())
+            elif event.key == "tab":
                 self._complete()
             else:
                 self._recall(1 if event.key == "up" else -1)

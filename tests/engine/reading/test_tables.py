@@ -294,6 +294,12 @@ def test_a_wrong_name_is_answered_with_the_right_one(shelf):
         shelf.ask("page", content=content, where="incme > 1")
 
 
+def test_a_text_in_double_quotes_is_answered_with_single_ones(shelf):
+    content = shelf.put(pl.DataFrame({"plan": ["pro"]}))
+    with pytest.raises(Refused, match="single quotes"):
+        shelf.ask("page", content=content, where='plan = "pro"')
+
+
 def test_a_condition_that_never_ends_is_stopped(shelf, monkeypatch):
     monkeypatch.setattr("instep.engine.reading.sealed.LONGEST", 0.3)
     content = shelf.put(pl.DataFrame({"a": [1, 2]}))
