@@ -18,7 +18,7 @@ def changes(desk: Desk, request: Request) -> Document:
     """{"content", "previous"} → {"rows": [before, after], "bytes": [before, after], "shared": leading blocks of rows
     that are the same in both, "columns": [COLUMN]} in the order of the new table, removed ones last. COLUMN is {"name",
     "state": "added"|"removed"|"retyped"|"equal"|"changed", "dtype": [before, after], "nulls": [before, after],
-    "summary": [before, after]}. Raises MissingObject."""
+    "summary": [before, after], "rows": [before, after]}. Raises MissingObject."""
     after, before = str(request["content"]), str(request["previous"])
     old, new = artifact_of(desk, before), artifact_of(desk, after)
     with desk.reading() as found:
@@ -33,7 +33,10 @@ def changes(desk: Desk, request: Request) -> Document:
         "bytes": [old.bytes, new.bytes],
         "shared": _shared(*parts),
         "parts": [len(one) for one in parts],
-        "columns": [_column(name, olds.get(name), news.get(name)) for name in dict.fromkeys([*news, *olds])],
+        "columns": [
+            _column(name, olds.get(name), news.get(name)) | {"rows": [old.rows, new.rows]}
+            for name in dict.fromkeys([*news, *olds])
+        ],
     }
 
 

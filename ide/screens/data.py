@@ -93,7 +93,7 @@ class DataPlace(Place):
 
     def on_mount(self) -> None:
         self.list.border_title = "Outputs"
-        self.lines.show([Text("…", "dim")])
+        self.lines.show([Text("reading …", "dim")])
         self.sql.line.history = self._history
         self.list.focus()
 

@@ -133,8 +133,14 @@ def differences(change: Document) -> list[str]:
     for name in ("distinct", "min", "mean", "max", "true"):
         one, other = old.get(name), new.get(name)
         if one != other and one is not None and other is not None:
-            told.append(f"{name} {short(one)} → {short(other)}")
+            about = [_about(name, facts, rows) for facts, rows in zip((old, new), change["rows"], strict=True)]
+            told.append(f"{name} {about[0]}{short(one)} → {about[1]}{short(other)}")
     return told or ["other values, the same summary"]
+
+
+def _about(name: str, facts: Document, rows: int | None) -> str:
+    """A sign for what was taken from a part of the rows when the table was stored; its ends were taken from all."""
+    return "≈" if name in ("distinct", "mean") and facts.get("sampled", 0) < (rows or 0) else ""
 
 
 def change_lines(document: Document, old: str, new: str, room: int) -> list[Text]:

@@ -176,10 +176,11 @@ def test_the_profile_has_a_histogram_and_what_changed():
         "state": "changed",
         "dtype": ["double", "double"],
         "nulls": [411, 412],
-        "summary": [{"mean": 1.0}, {"mean": 2.0}],
+        "summary": [{"mean": 1.0, "sampled": 50}, {"mean": 2.0, "sampled": 50}],
+        "rows": [50, 100],
     }
     told = [one.plain for one in column.profile_lines(COLUMN, profile, change, 100, 5)]
-    assert "distinct ≈9,114" in told[0] and told[-1] == "v7 → v8: ~ nulls 411 → 412, mean 1 → 2"
+    assert "distinct ≈9,114" in told[0] and told[-1] == "v7 → v8: ~ nulls 411 → 412, mean 1 → ≈2"
     assert told[-2].startswith("0 ┤") and told[-2].endswith("├ 411,000") and "█" in told[-2]
     assert all(width(line) <= 100 for line in told)
 
@@ -200,7 +201,7 @@ def test_common_values_have_bars_counts_and_shares():
 
 
 def _change(name, state, dtype=("int64", "int64"), nulls=(0, 0), summary=(None, None)):
-    return {"name": name, "state": state, "dtype": dtype, "nulls": nulls, "summary": summary}
+    return {"name": name, "state": state, "dtype": dtype, "nulls": nulls, "summary": summary, "rows": (10, 12)}
 
 
 def test_a_difference_names_what_changed_and_counts_what_did_not():
