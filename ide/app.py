@@ -29,7 +29,7 @@ TICK = 0.2
 _PLACES = {
     "pipeline": ("pipeline", "PipelinePlace"),
     "runs": ("runs", "RunsPlace"),
-    "compare": ("later", "ComparePlace"),
+    "compare": ("compare", "ComparePlace"),
     "data": ("data", "DataPlace"),
     "logs": ("logs", "LogsPlace"),
     "time": ("timeline", "TimePlace"),
