@@ -16,7 +16,7 @@ from .widgets.bars import Bar
 PLACES = {
     "pipeline": ("pipeline", "PipelinePlace"),
     "runs": ("runs", "RunsPlace"),
-    "compare": ("later", "ComparePlace"),
+    "compare": ("compare", "ComparePlace"),
     "data": ("data", "DataPlace"),
     "logs": ("logs", "LogsPlace"),
     "time": ("timeline", "TimePlace"),

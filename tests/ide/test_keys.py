@@ -10,7 +10,7 @@ from instep.ide import keys
 from instep.ide.app import InstepApp
 from instep.ide.places import PLACES
 
-UNBUILT = ("compare", "cluster")
+UNBUILT = ("cluster",)
 """Places that say that they are not there yet."""
 ROOT = Path(__file__).parents[2]
 
