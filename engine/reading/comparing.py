@@ -16,7 +16,7 @@ from ..compare.deep import deepen
 from ..compare.differences import Comparison, label_json
 from ..compare.facts import NOW, RunFacts
 from ..compare.lines import Line, Row, hunks, side_by_side
-from ..compare.logs import aligned_logs, read_logs
+from ..compare.logs import Printed, aligned_logs, read_logs
 from ..compare.look import compare_facts, distinct_facts
 from ..compare.matrix import matrix_of
 from ..compare.runs import equal_things
@@ -67,7 +67,7 @@ def compare_code(desk: Desk, request: Request) -> Document:
     subject = str(request["subject"])
     if request.get("kind") == "log":
         old, new = read_logs(desk.store, a, b)
-        rows, paths = aligned_logs(old.get(subject, ()), new.get(subject, ())), [None, None]
+        rows, paths = aligned_logs(old.get(subject, Printed()).lines, new.get(subject, Printed()).lines), [None, None]
     else:
         change = _change(subject, a, b)
         sides = change.before, change.after
