@@ -16,7 +16,7 @@ from ...engine.errors import InstepError
 from ..asking import Document
 from ..text import clean, plural
 from ..views import compare as view
-from ..views.compare_many import columns_of, row_text, rows_of_matrix
+from ..views.compare_many import LEGEND, columns_of, row_text, rows_of_matrix
 from ..views.live import Live, Message
 from ..widgets.difference_pane import DifferencePane, has_course, has_data, has_lines
 from ..widgets.grid import Grid
@@ -151,7 +151,7 @@ class ComparePlace(Place):
 
     def _say(self, told: list[tuple[str, str]]) -> None:
         """Say this instead of a comparison."""
-        self.none.show([Text(), *(Text(f"  {clean(text)}", style) for text, style in told)])
+        self.none.show([Text(), *(view.inked(Text(f"  {clean(text)}", style)) for text, style in told)])
         self.head.show([])
         if self.is_mounted:
             self._lay_out()
@@ -177,7 +177,8 @@ class ComparePlace(Place):
         self.list.rows = rows
         at = next((index for index, one in enumerate(rows) if one.key == key), None)
         lines = view.lines_of(rows, columns)
-        self.list.show(lines or [Text("nothing that was recorded differs: these runs are the same", "ok")])
+        same = Text("nothing that was recorded differs: these runs are the same", "ok")
+        self.list.show(lines or [view.inked(same)])
         self.list.move_to(at if at is not None else min(self.list.cursor, max(0, len(rows) - 1)), tell=False)
         self.list.border_subtitle = view.below(shown, equal=self.equal)
         self._lay_out()
@@ -228,7 +229,7 @@ class ComparePlace(Place):
             return
         self.pane.show(shown, row, self._read.get(row.key), asked=row.key in self._asked)
         one = row.one
-        wanted = not row.same and (has_lines(one) or has_course(shown, one))
+        wanted = has_course(shown, one) or (has_lines(one) and not row.same)
         if wanted and (row.key not in self._read or (again and has_course(shown, one))):
             self._ask_of(shown, row)
 
@@ -261,14 +262,17 @@ class ComparePlace(Place):
     # Several runs
 
     def _take_many(self, answer: Document) -> None:
+        first, labels = self.matrix is None, " ".join(map(str, answer["runs"]))
         self.matrix, self.shown = answer, None
-        labels = " ".join(map(str, answer["runs"]))
-        self.head.show([Text(f" {plural(len(answer['runs']), 'run')}: {clean(labels)}", "text.bold")])
+        told = Text(f" {plural(len(answer['runs']), 'run')}: {clean(labels)}", "text.bold")
+        self.head.show([view.inked(told), view.inked(Text(f" {LEGEND}", "dim"))])
         grid = self.grid
         grid.border_title = "What differs among them"
         equal = sum(answer["equal"].values())
         grid.border_subtitle = f"{plural(len(answer['rows']), 'row')} · {equal:,} equal hidden"
-        grid.show_rows(columns_of(answer), rows_of_matrix(answer), keep=True)
+        if first:
+            grid.body.column = len(columns_of(answer)) - 1
+        grid.show_rows(columns_of(answer), rows_of_matrix(answer), keep=not first)
         self._lay_out()
 
     # Acting

@@ -27,6 +27,8 @@ _STATES: Final = {"done": "ok", "running": "running", "failed": "failed", "fresh
 _NAME: Final = (10, 34)
 _VALUE: Final = (10, 24)
 """Columns of the screen for a name and for a value: at least, at most."""
+_HOW: Final = 21
+"""Columns kept for how it changed where the screen is narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,13 @@ def lines_of(rows: Sequence[Row], columns: int) -> list[Text]:
     cells = [(row, *_cells(row)) for row in rows]
     there = [one for one in cells if one[0].one is not None]
     names = _room(_NAME, (width(row.title) for row, *_ in there))
-    room = (columns - names - 20) // 2 if columns < 100 else _VALUE[1]
+    room = _VALUE[1] if columns >= 100 else max(6, (columns - names - _HOW - 14) // 2)
     left = min(room, _room(_VALUE, (width(before) for _, before, _, _ in there)))
     right = min(room, _room(_VALUE, (width(after) for _, _, after, _ in there)))
     lines: list[Text] = []
     for row, before, after, how in cells:
         if row.one is None:
-            lines.append(Text(row.title, "dim", no_wrap=True))
+            lines.append(inked(Text(row.title, "dim", no_wrap=True)))
             continue
         ink = "dim" if row.same else "text.bold"
         line = Text(no_wrap=True, end="").append(f" {row.one.kind:<8} ", "dim")
@@ -209,7 +211,8 @@ def _table(one: Difference) -> Text:
     text = Text()
     rows = detail.get("rows") or [0, 0]
     if rows[0] != rows[1]:
-        text.append(f"{(rows[1] or 0) - (rows[0] or 0):+,} rows  ", "text")
+        more = (rows[1] or 0) - (rows[0] or 0)
+        text.append(f"{'+' if more > 0 else '−'}{plural(abs(more), 'row')}  ", "text")
     columns = detail.get("columns") or {}
     parts = [f"+{name}" for name in columns.get("added", ())] + [f"−{name}" for name in columns.get("removed", ())]
     parts += list(columns.get("changed", ()))
@@ -246,6 +249,11 @@ def _odd(change: object) -> str:
     return clean(str(change)) if change in ("added", "removed") else ""
 
 
+def inked(line: Text) -> Text:
+    """The same with its style as a span: the style of a whole text is not drawn where it has no spans."""
+    return Text.assemble(line, no_wrap=True, end="")
+
+
 # The lines above the list
 
 
@@ -258,14 +266,16 @@ def head(shown: Shown, columns: int) -> list[Text]:
         line.append(f" {side} ", f"{ink}.bold").append_text(_run(run, ink, brief=brief))
         if side == "A":
             line.append("   vs  ", "dim")
-    return [line, Text.assemble((" ", "text"), summary(shown), no_wrap=True, end="")]
+    told = Text.assemble((" ", "text"), summary(shown), no_wrap=True, end="")
+    told.truncate(columns, overflow="ellipsis")
+    return [line, told]
 
 
 def _run(run: Document, ink: str, *, brief: bool) -> Text:
     if run["run"] == "now":
         return Text("the working tree", f"{ink}.bold")
     state = str(run["state"])
-    text = Text(str(run["run"]), f"{ink}.bold").append(f" {MARKS.get(state, '·')} ", _STATES.get(state, "dim"))
+    text = Text().append(str(run["run"]), f"{ink}.bold").append(f" {MARKS.get(state, '·')} ", _STATES.get(state, "dim"))
     parts = ["goes on" if state == "running" else ""]
     parts += [datetime.fromisoformat(run["started_at"]).astimezone().strftime("%H:%M:%S")] if run["started_at"] else []
     parts += [seconds(run["seconds"]), "" if brief else str(run["target"])]

@@ -13,6 +13,7 @@ from ..widgets.grid import Cell, Column
 from .compare import value_of
 
 Document = Mapping[str, Any]  # Any: JSON
+LEGEND = "equal letters are equal contents · ★ best · enter holds the run under the cursor against the first"
 _NAME, _VALUE = (12, 36), (8, 20)
 
 

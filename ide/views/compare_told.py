@@ -171,7 +171,7 @@ def _preview(data: Document) -> list[Text]:
     lines = [Text("   " + "  ".join(pad(fit(clean(n), w), w) for n, w in zip(head, widths, strict=True)), "dim")]
     for mark, cells in rows:
         sign, ink = _SIGNS[mark]
-        line = Text(f" {sign} ", f"{ink}.bold", no_wrap=True, end="")
+        line = Text.assemble((f" {sign} ", f"{ink}.bold"), no_wrap=True, end="")
         for cell, columns in zip(cells, widths, strict=True):
             cell.truncate(columns, overflow="ellipsis", pad=True)
             line.append_text(cell).append("  ")
@@ -189,7 +189,7 @@ def _row(row: Document, key: Sequence[str], names: Sequence[str]) -> tuple[str, 
         if name not in row["cells"]:
             cells.append(Text("·", "dim"))
         elif mark == "changed":
-            cells.append(Text(_cell(before), "side-a").append(" → ", "dim").append(_cell(after), "side-b"))
+            cells.append(Text.assemble((_cell(before), "side-a"), (" → ", "dim"), (_cell(after), "side-b")))
         else:
             cells.append(Text(_cell(before if mark == "removed" else after), ink))
     return mark, cells[: len(key) + len(names)]

@@ -52,6 +52,7 @@ class DiffView(LineView):
         self.is_split = self._wanted()
         to = at if self.is_split else next((i for i, one in enumerate(self._flat) if one.row == at), 0)
         self.show_lines(self._many(), to)
+        self.post_message(self.Moved(self, self.cursor))
 
     def _many(self) -> int:
         return len(self.diff.rows) if self.is_split else len(self._flat)

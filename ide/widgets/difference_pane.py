@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from ...engine.compare.differences import Difference
 from ..text import clean
-from ..views.compare import Row, Shown, name_of
+from ..views.compare import Row, Shown, inked, name_of
 from ..views.compare_told import same_told, told
 from ..views.diff import Diff
 from .chart import Chart, Curve
@@ -50,7 +50,7 @@ class DifferencePane(Vertical):
         new = self._drawn[0] != (shown.a, shown.b, row.key)
         same, self._drawn = document is self._drawn[1] and not new, ((shown.a, shown.b, row.key), document)
         self.border_title = Text(_title(one))
-        if row.same:
+        if row.same and not has_course(shown, one):
             self._lines(same_told(one), top=new)
         elif has_lines(one) and document is not None:
             self._only(self.diff)
@@ -58,7 +58,8 @@ class DifferencePane(Vertical):
                 self.diff.show(Diff.of(document), top=new or not self.diff.count)
         elif has_course(shown, one) and document is not None:
             self._only(self.chart)
-            self.chart.show(clean(one.subject), _curves(shown, document), empty="no course", log=self.log_scale)
+            title = clean(one.subject) + (" in powers of ten," if self.log_scale else "")
+            self.chart.show(title, _curves(shown, document), empty="no course was recorded", log=self.log_scale)
         elif has_lines(one) or has_course(shown, one):
             self._lines([Text("… reading", "running")], top=True)
         else:
@@ -78,7 +79,7 @@ class DifferencePane(Vertical):
 
     def _lines(self, lines: list[Text], *, top: bool) -> None:
         self._only(self.told)
-        self.told.show(lines, top=top)
+        self.told.show([inked(one) for one in lines], top=top)
 
     def _only(self, seen: Widget) -> None:
         for one in (self.chart, self.diff, self.told):
