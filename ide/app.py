@@ -3,22 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 from textual import events, work
-from textual.app import ComposeResult
-from textual.widgets import ContentSwitcher, Input, TextArea
+from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
-from . import kept, keys
+from . import keys
 from .asking import Asker, Document
 from .feed import Feed, tell_engine
-from .frame import Frame
 from .messages import EngineSpoke, RunEnded
-from .screens.place import Place
+from .places import Places
 from .themes import PALETTES
 from .views import frame as view
 from .views.live import Live, take
@@ -26,39 +23,20 @@ from .widgets.bars import Bar
 
 TICK = 0.2
 """Seconds between looks at the clock while a run goes on."""
-_PLACES = {
-    "pipeline": ("pipeline", "PipelinePlace"),
-    "runs": ("runs", "RunsPlace"),
-    "compare": ("later", "ComparePlace"),
-    "data": ("data", "DataPlace"),
-    "logs": ("logs", "LogsPlace"),
-    "time": ("timeline", "TimePlace"),
-    "cluster": ("later", "ClusterPlace"),
-    "start": ("start", "StartPlace"),
-}
 
 
-class InstepApp(Frame):
+class InstepApp(Places):
     """One project (or a folder that may become one) on one terminal. `feed` is None where there is no project."""
 
     CSS_PATH = "styles/app.tcss"
 
     def __init__(self, root: Path, feed: Feed | None) -> None:
-        super().__init__(root)
-        self.feed = feed
+        super().__init__(root, feed)
         self.live = Live(project=root.name, engine="starting" if feed else "none")
-        self.kept = kept.load(root) if feed else {}
         self.asker = Asker(root)
-        self.place = ""
-        self.places: dict[str, Place] = {}
         self.undone: list[tuple[str, Callable[[], Any]]] = []
         self.run_first = False
         self._pending = ""
-
-    def compose(self) -> ComposeResult:
-        yield Bar(id="top")
-        yield ContentSwitcher(id="places")
-        yield Bar(id="bottom")
 
     async def on_mount(self) -> None:
         wanted = str(self.kept.get("theme", ""))
@@ -82,52 +60,6 @@ class InstepApp(Frame):
         if self.feed is not None:
             self.feed.close()
         await self.asker.close()
-
-    def leave(self) -> None:
-        """Keep what is remembered, and end."""
-        if self.feed is not None:
-            kept.save(self.root, self.remembered())
-        self.exit()
-
-    async def action_quit(self) -> None:
-        self.leave()
-
-    def remembered(self) -> kept.Kept:
-        places = {name: dict(one.remember()) for name, one in self.places.items()}
-        theme = {"theme": self.theme, "place": self.place if self.place in keys.PLACES else "pipeline"}
-        return {**self.kept, **theme, "places": {**self.kept.get("places", {}), **places}}
-
-    # Places
-
-    @property
-    def here(self) -> Place | None:
-        """The place that is shown."""
-        return self.places.get(self.place)
-
-    async def show_place(self, name: str, **where: Any) -> None:  # Any: what the place understands
-        if name not in _PLACES:
-            name = "pipeline"
-        switcher = self.query_one("#places", ContentSwitcher)
-        if name not in self.places:
-            module, kind = _PLACES[name]
-            made: Place = getattr(import_module(f".screens.{module}", __package__), kind)(id=name)
-            made.recall(self.kept.get("places", {}).get(name, {}))
-            made.display = False
-            await switcher.mount(made)
-            self.places[name] = made
-        self.place = name
-        switcher.current = name
-        place = self.places[name]
-        place.arrive(**where)
-        focusable = next((one for one in place.query("*") if one.can_focus and one.display), None)
-        if self.focused is None or place not in self.focused.ancestors:
-            (focusable or place).focus()
-        self.draw_bars()
-        self.run_worker(place.refresh_shown(), group=f"refresh-{name}", exclusive=True, exit_on_error=False)
-
-    def go(self, name: str, **where: Any) -> None:  # Any: what the place understands
-        """Change the place, with something to show there."""
-        self.run_worker(self.show_place(name, **where), group="go", exit_on_error=False)
 
     # The engine
 

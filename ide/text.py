@@ -104,11 +104,15 @@ def pad(text: str, columns: int) -> str:
 
 def fit(text: str, columns: int) -> str:
     """`text` cut to `columns`, with an ellipsis where something went."""
-    if width(text) <= columns:
+    if len(text) <= columns and width(text) <= columns:
         return text
-    while text and width(text) > columns - 1:
-        text = text[:-1]
-    return text + "…"
+    room, kept = columns - 1, 0
+    for at, one in enumerate(text):
+        kept += width(one)
+        if kept > room:
+            # What is left may be of no width: then nothing needs to go.
+            return text[:at] + "…" if kept > columns or width(text[at + 1 : at + 1 + columns]) else text
+    return text
 
 
 def screen_width() -> int:

@@ -62,7 +62,7 @@ def quote(
     count = len(found.tried)
     orders = tuple(drawn_orders(count)) if count > EXACT else ()
     recipes = [Recipe(taken, seed) for seed in wanted for taken in hybrids(count, orders)]
-    with _bench(session, snapshots, (one, other), found.tried, step, metric, env or {}) as bench:
+    with Bench(session, snapshots, (one, other), found.tried, step, metric, env or {}) as bench:
         outlooks = tuple(bench.look(recipe) for recipe in recipes)
     edges = _all_needs(snapshots)
     chance = Factor("param", "seed", tuple(seeded), tuple(name.partition(".")[0] for name in seeded))
@@ -88,8 +88,8 @@ def attribute(
     stop = cancel or threading.Event()
     outcomes: list[Outcome] = []
     note = f"{quoted.metric} of {quoted.cause.a} and {quoted.cause.b}"
-    bench = _bench(session, quoted.snapshots, quoted.facts, quoted.factors, quoted.step, quoted.metric, env or {})
-    with bench:
+    sides = (quoted.snapshots, quoted.facts)
+    with Bench(session, *sides, quoted.factors, quoted.step, quoted.metric, env or {}) as bench:
         for at, outlook in enumerate(quoted.outlooks):
             if stop.is_set():
                 outcomes.append(Outcome(outlook.recipe, None, None, "cancelled"))
@@ -97,18 +97,6 @@ def attribute(
                 outcomes.append(bench.run(outlook.recipe, note, notify, stop))
             progress(at + 1, len(quoted.outlooks))
     return concluded(quoted, outcomes)
-
-
-def _bench(
-    session: "Session",
-    snapshots: tuple[Snapshot, Snapshot],
-    facts: tuple[RunFacts, RunFacts],
-    factors: Sequence[Factor],
-    step: str,
-    metric: str,
-    env: Mapping[str, str],
-) -> Bench:
-    return Bench(session, snapshots, facts, factors, step, metric, env)
 
 
 def _owner(metric: str, a: RunFacts, b: RunFacts) -> str:

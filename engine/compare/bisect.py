@@ -157,8 +157,13 @@ class _Search:
         with Bench(self.session, snapshots, (a, b), factors, step, self.condition.metric, self.env) as bench:
             trial = _Trial(bench, self.condition, self.notify, self.cancel)
             guilty, alone = trial.guilty(len(factors))
-        if not guilty:
-            notes.append("the hybrid with all of these is good: what made the difference is none of them")
+        if self.cancel.is_set():
+            guilty, alone = (), True
+            notes.append("cancelled before all hybrids were tried")
+        elif not guilty:
+            notes.append(
+                "none of these makes the good run bad, nor do all of them together as far as that could be run"
+            )
         return (
             tuple(factors[at] for at in guilty),
             alone,

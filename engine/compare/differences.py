@@ -55,6 +55,10 @@ class Difference:
             "detail": dict(self.detail),
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Difference":  # Any: JSON as `to_json` wrote it
+        return cls(data["kind"], data["subject"], data["before"], data["after"], data["detail"])
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -87,6 +91,18 @@ class Comparison:
             "equal": {kind: self.equal.get(kind, 0) for kind in KINDS},
             "first_divergence": None if self.first_divergence is None else dict(self.first_divergence),
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Comparison":  # Any: JSON as `to_json` wrote it
+        """For a screen that has the comparison from another process."""
+        return cls(
+            str(data["a"]),
+            str(data["b"]),
+            tuple(Difference.from_json(one) for one in data["differences"]),
+            data["equal"],
+            tuple(data["runs"]),
+            data["first_divergence"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,9 @@ class Drift:
         return "none" if self.psi < 0.1 else "some" if self.psi < 0.25 else "large"
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
-        return asdict(self) | {"shift": self.shift, "quantiles": [list(one) for one in self.quantiles]}
+        lists = {"nulls": list(self.nulls), "means": list(self.means), "sampled": list(self.sampled)}
+        lists |= {"quantiles": [list(one) for one in self.quantiles], "bins": [asdict(one) for one in self.bins]}
+        return asdict(self) | lists | {"shift": self.shift}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Drift":  # Any: JSON as `to_json` wrote it

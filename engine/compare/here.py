@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InstepError
+from ..project import STORE
 from ..scheduler.assignment import Resources
 from ..scheduler.inline_executor import InlineExecutor
 from ..session import Session
@@ -18,7 +19,7 @@ from .snapshot import read_snapshot
 def session_here(root: Path, numbers: Sequence[int]) -> Generator[Session]:
     """A session whose executor claims what the steps of these runs ask for: a step that wants a GPU gets to run, and
     says itself if there is none."""
-    resources = _wanted(root / ".instep", numbers)
+    resources = _wanted(root / STORE, numbers)
     session = Session(root, lambda _, emit: InlineExecutor(emit, resources))
     try:
         yield session

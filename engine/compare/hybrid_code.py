@@ -41,8 +41,8 @@ def hybrid_code(a: Snapshot, b: Snapshot, facts: tuple[RunFacts, RunFacts], take
                 if subject in run.definitions:
                     definition = run.definitions[subject]
                     names.setdefault(definition.path, set()).add(definition.name.removesuffix(" (import)"))
-    if not names and not whole:
-        return Code(a.code, a.started.config)  # its very bytes: the same bundle, the same lines in an error
+    if not names:  # A's very bytes: the same bundle, the same lines in an error
+        return Code({**a.code, **{path: b.code[path] for path in whole if path in b.code}}, a.started.config)
     return Code(compose(a.code, b.code, names, whole), a.started.config)
 
 
@@ -50,9 +50,10 @@ def comes_apart(
     a: Snapshot, b: Snapshot, facts: tuple[RunFacts, RunFacts], factors: Sequence[Factor], steps: Collection[str]
 ) -> bool:
     """Whether the two ends, composed, do for these steps what A and B did."""
-    code = [one for one in factors if one.kind == "code"]
     if a.started.config != b.started.config:
         return False
+    if not any(one.kind == "code" for one in factors):
+        return True
     try:
         # Composed also where nothing is taken: what only B has must not change what A does.
         ends = (Code(compose(a.code, b.code, {}), a.started.config), hybrid_code(a, b, facts, factors))
@@ -60,8 +61,6 @@ def comes_apart(
     except (NotComposable, InstepError):
         return False
     wanted = [{str(name): one.digest for name, one in side.fingerprints.items()} for side in (a, b)]
-    if not code:
-        return True
     return all(
         own.get(step) == composed.get(step)
         for own, composed in zip(wanted, found, strict=True)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InstepError, UsageError
-from ..ids import Digest, Json, StepName
+from ..ids import Digest, Json, RunId, StepName
 from ..knowledge import Recorded
 from ..plan import Facts, Plan, make_plan, needs
 from ..planner import Planner, Wishes
 from ..requests import RunRequest
 from ..results import output_metrics
 from ..snapshots.journal import Basis, Journal, Writing
-from ..snapshots.records import HIDDEN, RunNoted
+from ..snapshots.records import HIDDEN, RunNoted, StepEnded
 from .factors import Factor
 from .facts import RunFacts
 from .hybrid_code import hybrid_code
@@ -81,7 +81,6 @@ class Bench:
     _planner: Planner | None = None
     _known: Recorded | None = None
     _journal: Journal | None = None
-    _basis: tuple[Basis, ...] = ()
     _folder: Folder | None = None
 
     def __enter__(self) -> "Bench":
@@ -90,15 +89,12 @@ class Bench:
         self._folder.make()
         self._journal = Journal(self.session.journal.path)
         self._known = Recorded(self._journal, self.session.store)
-        steps = {StepName(name) for run in self.facts for name in run.graph}
-        self._basis = tuple(self._journal.basis(steps).values())
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._folder is not None:
             self._folder.remove()
         if self._journal is not None:
-            self._journal.write(Writing(basis=list(self._basis)))
             self._journal.close()
 
     def look(self, recipe: Recipe) -> Outlook:
@@ -127,12 +123,14 @@ class Bench:
         request = RunRequest(steps=(self.step,), env=self.env, note=note)
         run_id, number = session.journal.new_run()
         code = {**self._planner.code, **self._planner.sources.data}
+        before = session.journal.basis(selected)
         setting = session.begin(run_id, number, request, facts, code, notify)
         # After `begin`, which gives a run its name too: the last word counts.
         session.journal.append(RunNoted(run_id, name=f"{HIDDEN}{note}"))
-        document = session.execute(setting, facts, plan, selected, request, notify, cancel, began)
-        if self._known is not None:
-            self._known.refresh()
+        try:
+            document = session.execute(setting, facts, plan, selected, request, notify, cancel, began)
+        finally:
+            _put_back(session.journal, run_id, before)
         value = document["metrics"].get(self.metric) if self.metric else 1.0
         if document["state"] == "done" and value is not None:
             return Outcome(recipe, float(value), number)
@@ -213,6 +211,14 @@ def _failure(document: Mapping[str, Any]) -> str:  # Any: a `run` document
         if one["state"] == "failed":
             return f"{one['name']} failed: {error.get('title', '')}"
     return f"it was {document['state']}"
+
+
+def _put_back(journal: Journal, run_id: RunId, before: Mapping[StepName, Basis]) -> None:
+    """What the steps were last determined by, as it was; not where somebody else has said something newer."""
+    ours = {(one.step, one.step_key) for one in journal.events_of(run_id) if isinstance(one, StepEnded)}
+    now = journal.basis(before)
+    changed = [one for step, one in before.items() if step in now and (step, now[step].step_key) in ours]
+    journal.write(Writing(basis=changed))
 
 
 def _with_needs(facts: Facts, step: StepName) -> set[StepName]:

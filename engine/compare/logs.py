@@ -6,11 +6,12 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
-from ..snapshots.queries import reader
+from ..snapshots.queries import Reader, reader
 from .differences import Compared, Difference
 from .facts import RunFacts
 from .lines import Line, Row
@@ -23,11 +24,22 @@ _SHOWN: Final = 20
 _VOLATILE: Final = re.compile(
     r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|[-+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?", re.IGNORECASE
 )
-_LINES = """select s.step, l.text from log_line l join step_run s using (run_id, step_run_id)
-    where s.run = ? and list_contains(?, s.step) order by s.step, s.item, l.ts, l.seq"""
+_LINES = """select s.step, l.text, count(*) over (partition by s.step) as total from log_line l
+    join step_run s using (run_id, step_run_id) where s.run = ? and list_contains(?, s.step)
+    qualify row_number() over (partition by s.step order by s.item, l.ts, l.seq) <= ?
+    order by s.step, s.item, l.ts, l.seq"""
 
-Logs = Mapping[str, Sequence[str]]
-"""The lines of each step."""
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What one step printed: at most `MOST` lines, of `total`."""
+
+    lines: tuple[str, ...] = ()
+    total: int = 0
+
+
+Logs = Mapping[str, Printed]
+"""By step."""
 
 
 def plain_line(text: str) -> str:
@@ -45,18 +57,12 @@ def read_logs(store: Path, a: RunFacts, b: RunFacts) -> tuple[Logs, Logs]:
     if not steps or not (a.label.isdigit() and b.label.isdigit()):
         return {}, {}
     with reader(store) as found:
-        sides: list[dict[str, list[str]]] = []
-        for run in (a, b):
-            lines: dict[str, list[str]] = {name: [] for name in steps}
-            for row in found.rows(_LINES, [int(run.label), steps]):
-                lines[row["step"]].append(row["text"])
-            sides.append(lines)
-    return sides[0], sides[1]
+        return _read(found, int(a.label), steps), _read(found, int(b.label), steps)
 
 
 def compare_logs(a: Logs, b: Logs) -> Compared:
     """Steps by what they printed; a step whose lines differ in numbers only is equal."""
-    spoke = [step for step in b if step in a and (a[step] or b[step])]
+    spoke = [step for step in b if step in a and (a[step].total or b[step].total)]
     differences = [one for step in spoke for one in _step(step, a[step], b[step])]
     return Compared("log", tuple(differences), len(spoke) - len(differences))
 
@@ -78,19 +84,28 @@ def aligned_logs(a: Sequence[str], b: Sequence[str]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _step(step: str, a: Sequence[str], b: Sequence[str]) -> list[Difference]:
-    old, new = [plain_line(one) for one in a[:MOST]], [plain_line(one) for one in b[:MOST]]
-    if old == new and len(a) == len(b):
+def _read(found: Reader, run: int, steps: Sequence[str]) -> dict[str, Printed]:
+    lines: dict[str, list[str]] = {}
+    totals: dict[str, int] = {}
+    for row in found.rows(_LINES, [run, steps, MOST]):
+        lines.setdefault(row["step"], []).append(row["text"])
+        totals[row["step"]] = row["total"]
+    return {step: Printed(tuple(lines.get(step, ())), totals.get(step, 0)) for step in steps}
+
+
+def _step(step: str, a: Printed, b: Printed) -> list[Difference]:
+    old, new = [plain_line(one) for one in a.lines], [plain_line(one) for one in b.lines]
+    if old == new and a.total == b.total:
         return []
     gone, came = _in_order(old, new) if max(len(old), len(new)) <= _ALIGNED else _as_sets(old, new)
     detail: dict[str, Any] = {  # Any: JSON
         "removed": len(gone),
         "added": len(came),
-        "only_a": [a[at] for at in gone[:_SHOWN]],
-        "only_b": [b[at] for at in came[:_SHOWN]],
-        "cut": len(a) > MOST or len(b) > MOST,
+        "only_a": [a.lines[at] for at in gone[:_SHOWN]],
+        "only_b": [b.lines[at] for at in came[:_SHOWN]],
+        "cut": a.total > len(a.lines) or b.total > len(b.lines),
     }
-    return [Difference("log", step, len(a), len(b), detail)]
+    return [Difference("log", step, a.total, b.total, detail)]
 
 
 def _in_order(old: Sequence[str], new: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -11,7 +11,7 @@ from .facts import NOW, RunFacts
 from .logs import compare_logs, read_logs
 from .read_run import read_runs
 from .runs import compare
-from .seeds import spreads_of
+from .seeds import is_seed, spreads_of
 
 
 def read_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
@@ -56,5 +56,6 @@ def compare_runs(root: Path, a: str, b: str, *, logs: bool = True) -> Comparison
 def compare_facts(root: Path, a: RunFacts, b: RunFacts, *, logs: bool = True) -> Comparison:
     """The same for facts that were read before: a screen reads once and looks at many pairs."""
     store = root / STORE
-    spreads = spreads_of(store, [int(one.label) for one in (a, b) if one.label.isdigit()])
+    seeded = [int(one.label) for one in (a, b) if one.label.isdigit() and any(map(is_seed, one.params))]
+    spreads = spreads_of(store, seeded) if seeded else {}
     return compare(a, b, spreads, compare_logs(*read_logs(store, a, b)) if logs else None)

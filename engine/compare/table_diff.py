@@ -1,7 +1,7 @@
 """What differs between two tables, as frozen values, and as the JSON that is kept and printed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Source = Literal["given", "declared", "found", "position", "none"]
@@ -68,21 +68,23 @@ class TableDiff:
             {"mark": one.mark, "key": list(one.key), "cells": {name: list(pair) for name, pair in one.cells.items()}}
             for one in self.preview
         ]
-        retyped = {name: list(pair) for name, pair in (self.retyped or {}).items()}
+        # Not `asdict`, which copies every cell of the preview one by one.
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
         lists = {name: list(getattr(self, name)) for name in _TUPLES}
+        retyped = {name: list(pair) for name, pair in (self.retyped or {}).items()}
         columns = [asdict(one) for one in self.columns]
-        return asdict(self) | lists | {"retyped": retyped, "columns": columns, "preview": preview}
+        return plain | lists | {"retyped": retyped, "columns": columns, "preview": preview}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "TableDiff":  # Any: JSON as `to_json` wrote it
-        fields: dict[str, Any] = {**data, **{name: tuple(data[name]) for name in _TUPLES}}  # Any: each has its type
-        fields["retyped"] = {name: (pair[0], pair[1]) for name, pair in data["retyped"].items()}
-        fields["columns"] = tuple(ColumnChange(**one) for one in data["columns"])
-        fields["preview"] = tuple(
+        found: dict[str, Any] = {**data, **{name: tuple(data[name]) for name in _TUPLES}}  # Any: each has its type
+        found["retyped"] = {name: (pair[0], pair[1]) for name, pair in data["retyped"].items()}
+        found["columns"] = tuple(ColumnChange(**one) for one in data["columns"])
+        found["preview"] = tuple(
             RowChange(one["mark"], tuple(one["key"]), {name: (pair[0], pair[1]) for name, pair in one["cells"].items()})
             for one in data["preview"]
         )
-        return cls(**fields)
+        return cls(**found)
 
 
 _TUPLES = ("rows", "added_columns", "removed_columns", "key", "duplicates", "null_keys")

@@ -32,6 +32,8 @@ def compare_tables(
     described = _schema(columns, rows)
     if _equal(columns, rows):
         return described
+    if not {one.name for one in columns[0]} & {one.name for one in columns[1]}:
+        return replace(described, added=rows[1], removed=rows[0])  # nothing by which a row could be the same
     what: tuple[Json, ...] = ("table", *contents, list(key), list(declared))
     try:
         return remembered(

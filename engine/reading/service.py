@@ -46,6 +46,11 @@ ANSWERERS: Mapping[str, str] = {
     "tail": "steps",
     "code": "steps",
     "set_param": "steps",
+    "compare": "comparing",
+    "compare_code": "comparing",
+    "compare_series": "comparing",
+    "compare_table": "comparing",
+    "compare_many": "comparing",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5

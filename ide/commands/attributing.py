@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import UsageError
+from ...engine.project import STORE
 from ...engine.snapshots.catalog import Catalog
 from ..text import clean, colourful, number, pad, paint, plural, seconds, width
 from .context import DONE, FAILED, INTERRUPTED, put_json, root_of
@@ -88,7 +89,7 @@ def _attribute(arguments: argparse.Namespace) -> int:
     from ...engine.compare.here import session_here
 
     root = root_of(arguments)
-    catalog = Catalog(root / ".instep")
+    catalog = Catalog(root / STORE)
     if "now" in (arguments.what, arguments.than):
         raise UsageError("only runs can be taken apart, not the working tree", mend="`instep run` makes a run of it.")
     a, b = catalog.number(arguments.than), catalog.number(arguments.what)
@@ -194,7 +195,7 @@ def _bisect(arguments: argparse.Namespace) -> int:
     from ...engine.compare.here import session_here
 
     root = root_of(arguments)
-    catalog = Catalog(root / ".instep")
+    catalog = Catalog(root / STORE)
     condition = Condition() if arguments.fails else Condition.parse(arguments.metric)
     good, bad = catalog.number(arguments.good), catalog.number(arguments.bad)
     env = {name: value for name, value in os.environ.items() if name != _HASH_SEED}

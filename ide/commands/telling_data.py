@@ -42,12 +42,13 @@ def table_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
         yield f"  {pad(clean(column['name']), 20)} {plural(column['changed'], 'cell')} changed{clean(retyped)}"
     yield from (_drift(one) for one in data.get("drift", ()) if one["shift"] in ("some", "large"))
     room = screen_width() - 8
-    rows = [
-        (row["mark"], line if whole else fit(line, room))
-        for row in data["preview"]
-        for line in [_row(row, data["key"])]
-    ]
-    yield from cut([paint(line, _COLOURS[mark], on=on) for mark, line in rows], ROWS, whole=whole)
+    # Only what is shown is made into lines: a preview has hundreds of rows, each with every column of its table.
+    shown_rows = data["preview"] if whole else data["preview"][: ROWS + 2]
+    lines: list[str] = []
+    for row in shown_rows:
+        line = _row(row, data["key"])
+        lines.append(paint(line if whole else fit(line[: 2 * room], room), _COLOURS[row["mark"]], on=on))
+    yield from cut(lines, ROWS, whole=whole, total=len(data["preview"]))
 
 
 def _drift(one: Document) -> str:

@@ -15,11 +15,13 @@ def diff_line(line: str, *, on: bool) -> str:
     return paint(clean(line), colour, on=on)
 
 
-def cut(lines: Sequence[str], most: int, *, whole: bool) -> Iterator[str]:
-    shown = lines if whole or len(lines) <= most + 1 else lines[:most]
-    yield from (f"  {line}" for line in shown)
-    if len(shown) < len(lines):
-        yield f"  … {plural(len(lines) - len(shown), 'line')} more (--all)"
+def cut(lines: Sequence[str], most: int, *, whole: bool, total: int = 0) -> Iterator[str]:
+    """The first `most` lines and how many more there are; of `total`, where only the first were made."""
+    count = max(len(lines), total)
+    kept = lines if whole or count <= most + 1 else lines[:most]
+    yield from (f"  {line}" for line in kept)
+    if len(kept) < count:
+        yield f"  … {plural(count - len(kept), 'line')} more (--all)"
 
 
 def arrow(before: object, after: object) -> str:

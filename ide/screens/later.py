@@ -22,16 +22,6 @@ class _Later(Place):
         self.query_one(Lines).show([Text(), *(Text(f"  {one}", "text") for one in self.told)])
 
 
-class ComparePlace(_Later):
-    title = "Compare"
-    told = (
-        "Two runs side by side are not part of this version.",
-        "",
-        "What there is: `2` lists what changed in each run since the baseline (`b` sets it),",
-        "and `instep sql` joins anything that was recorded of both.",
-    )
-
-
 class ClusterPlace(_Later):
     title = "Cluster"
     told = (

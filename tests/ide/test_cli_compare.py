@@ -182,3 +182,36 @@ def test_bisect_names_the_run_and_the_change(project):
     assert (document["last_good"], document["first_bad"]) == (3, 4)
     assert [one["name"] for one in document["guilty"]] == ["code of model"]
     assert project("bisect", "--good", "1", "--bad", "2").code == 2
+
+
+DOCUMENTS = [
+    ["compare", "1", "3", "--all"],
+    ["compare", "3", "4"],
+    ["compare", "1", "now"],
+    ["compare", "1", "2", "3"],
+    ["why", "4"],
+    ["why", "3", "--than", "1", "--metric", "score.rmse"],
+    ["why", "3", "--than", "1", "--metric", "score.rmse", "--attribute", "--yes"],
+    ["bisect", "--good", "1", "--bad", "2", "--metric", "score.rmse < 2"],
+]
+ERROR = {"title", "message", "frames", "traceback", "path", "line", "function", "source", "arguments", "locals"}
+"""Keys of a step's error, as `instep show` prints it."""
+OPEN = {"params", "equal", "retyped", "cells", "steps", "arguments", "locals"}
+"""Keys whose values have keys of the user's own."""
+
+
+def keys(value):
+    if isinstance(value, list):
+        return {name for one in value for name in keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    return set(value) | {name for key, one in value.items() if key not in OPEN for name in keys(one)}
+
+
+@pytest.mark.parametrize("words", DOCUMENTS, ids=[" ".join(one[:4]) for one in DOCUMENTS])
+def test_every_key_that_is_printed_is_documented(project, words):
+    told = project(*words, "--json")
+    assert told.code == 0, told.err
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    documented = set(text.replace('"', "`").split("`"))
+    assert keys(told.document) - documented - ERROR == set()

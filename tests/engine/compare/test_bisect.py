@@ -117,6 +117,21 @@ def test_a_failure_is_found_by_the_run_and_the_determinant(lab):
     assert [one.name for one in told.guilty] == ["score.y"]
 
 
+def test_what_is_no_determinant_of_the_project_is_not_blamed_on_one(tmp_path):
+    """The metric goes by a file that nobody declares and that lies outside; `x` changes at the same time."""
+    outside = tmp_path / "outside.txt"
+    outside.write_text("0")
+    source = "from pathlib import Path\nfrom instep import step\n\n@step(cache=False)\n"
+    source += "def score(*, x: float = 0.0, y: int = 0):\n"
+    lab = Lab(tmp_path / "project", source + f"    return {{'rmse': float(Path('{outside}').read_text()) + x}}\n")
+    lab.run()
+    outside.write_text("30")
+    lab.run(score__x=1.0, score__y=1)
+    outside.write_text("0")
+    told = found(lab, 1, 2)
+    assert told.guilty == () and "none of these" in told.notes[-1]
+
+
 def test_the_ends_must_be_what_they_are_said_to_be(lab):
     lab.run()
     lab.run(score__y=20.0)

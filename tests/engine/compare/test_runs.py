@@ -5,7 +5,8 @@ import json
 import pytest
 from lab import Lab
 
-from instep.engine.compare.differences import KINDS
+from instep.engine.compare.deep import deepen
+from instep.engine.compare.differences import KINDS, Comparison
 from instep.engine.compare.look import compare_runs, read_facts
 from instep.engine.compare.runs import compare, only_step
 from instep.engine.errors import UsageError
@@ -156,9 +157,11 @@ def test_one_step_alone(lab):
     assert told(found) == [("file", "data.csv"), ("table", "table")]
 
 
-def test_the_document_is_json(lab):
-    document = compare_runs(lab.root, "1", "3").to_json()
-    json.dumps(document, allow_nan=False)
+def test_the_document_is_json_and_gives_the_comparison_back(lab):
+    one, other = read_facts(lab.root, ["1", "3"])
+    found = deepen(lab.store, compare_runs(lab.root, "1", "3"), one, other, every=True)
+    document = found.to_json()
+    assert Comparison.from_json(json.loads(json.dumps(document, allow_nan=False))).to_json() == document
     assert (document["a"], document["b"]) == (1, 3)
     assert set(document["differences"][0]) == {"kind", "subject", "before", "after", "detail"}
     assert document["runs"][0]["steps"] == {"done": 3}

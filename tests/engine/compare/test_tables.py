@@ -222,6 +222,12 @@ def test_times_with_a_zone_are_compared_and_shown_in_utc(store, key):
         assert found.preview[0].key == ("2024-01-01T23:00:00",)
 
 
+def test_tables_without_a_common_column_have_no_common_row(store):
+    found = diff(store, pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"b": [1, 2, 3]}))
+    assert told(found) == (3, 2, 0, {}) and not found.same_rows
+    assert told(diff(store, pl.DataFrame(), pl.DataFrame({"b": [1]}))) == (1, 0, 0, {})
+
+
 def test_empty_tables(store):
     empty = A.clear()
     assert told(diff(store, empty, A, key=["id"])) == (4, 0, 0, {})

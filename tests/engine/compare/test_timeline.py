@@ -3,8 +3,9 @@
 import pytest
 from lab import Lab
 
-from instep.engine.compare import timeline
+from instep.engine.compare import logs, timeline
 from instep.engine.compare.logs import aligned_logs
+from instep.engine.compare.look import read_facts
 from instep.engine.compare.timeline import bars, best_point, series, series_names
 
 
@@ -73,3 +74,23 @@ def test_log_lines_are_side_by_side_and_equal_where_only_numbers_differ():
         (None, "saved", False),
         ("done at 12:01:02", "done at 12:03:00", True),
     ]
+
+
+def test_long_logs_are_read_in_part_and_counted_whole(tmp_path, monkeypatch):
+    source = "from instep import step\n\n@step\ndef a(*, n: int = 30):\n    for at in range(n):\n"
+    lab = Lab(tmp_path, source + "        print('line', 'x' * at)\n")
+    lab.run()
+    lab.run(n=40)
+    monkeypatch.setattr(logs, "MOST", 10)
+    a, b = read_facts(tmp_path, ["1", "2"])
+    (one,) = logs.compare_logs(*logs.read_logs(lab.store, a, b)).differences
+    assert (one.before, one.after, one.detail["cut"]) == (30, 40, True)
+    assert (one.detail["added"], one.detail["removed"]) == (0, 0)  # of the lines that were looked at
+
+
+def test_logs_too_long_to_be_aligned_are_compared_as_what_lines_they_have(monkeypatch):
+    monkeypatch.setattr(logs, "_ALIGNED", 3)
+    a = logs.Printed(("a", "b", "b", "c"), 4)
+    b = logs.Printed(("c", "b", "a", "d"), 4)
+    (one,) = logs.compare_logs({"s": a}, {"s": b}).differences
+    assert (one.detail["only_a"], one.detail["only_b"]) == (["b"], ["d"])

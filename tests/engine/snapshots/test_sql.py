@@ -113,3 +113,9 @@ def test_a_table_is_whole_where_its_blocks_repeat_and_where_it_is_empty(tmp_path
     run(root)
     assert sql(root / ".instep", "select count(*), sum(a) from run_1.same")[1] == [(300_000, 2_100_000)]
     assert sql(root / ".instep", "select count(*), any_value(a) from run_1.none")[1] == [(0, None)]
+
+
+def test_times_with_a_zone_can_be_asked_for(store):
+    names, rows = sql(store, "select timestamptz '2026-11-24 10:00:00+00' as at")
+    assert names == ["at"]
+    assert rows[0][0].utcoffset() is not None

@@ -1,0 +1,442 @@
+"""3 Compare: what differs between two runs, causes before effects, and each difference to be looked at by itself."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The documents of the reading process are read as JSON.
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from ...engine.errors import InstepError
+from ..asking import Document
+from ..text import clean, plural
+from ..views import compare as view
+from ..views.compare_many import columns_of, row_text, rows_of_matrix
+from ..views.live import Live, Message
+from ..widgets.difference_pane import DifferencePane, has_course, has_data, has_lines
+from ..widgets.grid import Grid
+from ..widgets.line_view import LineView
+from ..widgets.lines import Choices, Lines
+from .place import Place
+
+_AGAIN = 2.0
+"""Seconds between looks at a run that goes on."""
+_LOW = (100, 30)
+"""Columns and rows of the terminal below which there is one pane at a time."""
+_POINTS = 800
+
+
+class Differences(Choices):
+    """The rows of the list; headings cannot be stood on."""
+
+    rows: Sequence[view.Row] = ()
+
+    def selectable(self, index: int) -> bool:
+        return index < len(self.rows) and self.rows[index].one is not None
+
+
+class ComparePlace(Place):
+    """`labels` are the runs that were chosen; none: the newest against the baseline, or the run before."""
+
+    DEFAULT_CSS = """
+    ComparePlace #compare-head { height: 2; }
+    ComparePlace #compare-two { height: 1fr; }
+    ComparePlace #compare-list { height: 2fr; }
+    ComparePlace #compare-pane { height: 3fr; }
+    ComparePlace #compare-many { height: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.labels: tuple[str, ...] = ()
+        self.shown: view.Shown | None = None
+        self.matrix: Document | None = None
+        self.equal = False
+        self.alone: Literal["", "list", "pane"] = ""
+        self.head = Lines(id="compare-head")
+        self.list = Differences(id="compare-list", classes="pane")
+        self.pane = DifferencePane(id="compare-pane")
+        self.two = Container(self.list, self.pane, id="compare-two")
+        self.none = Lines(id="compare-none", classes="pane")
+        self._many: tuple[str, ...] = ()
+        self._read: dict[view.Key, Document] = {}
+        self._asked: set[view.Key] = set()
+        self._asking = self._outdated = False
+        self._read_at = 0.0
+        self.head.can_focus = self.none.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        grid = Grid(cells=True, id="compare-many")
+        grid.add_class("pane")
+        yield self.head
+        yield self.two
+        yield grid
+        yield self.none
+
+    def on_mount(self) -> None:
+        self.list.border_title = "What differs"
+        self.none.border_title = "Compare"
+        self._say([("… reading the runs", "running")])
+
+    @property
+    def grid(self) -> Grid:
+        return self.query_one("#compare-many", Grid)
+
+    @property
+    def row(self) -> view.Row | None:
+        """The row under the cursor."""
+        rows, at = self.list.rows, self.list.cursor
+        return rows[at] if self.shown is not None and 0 <= at < len(rows) and rows[at].one is not None else None
+
+    # What comes in
+
+    def arrive(self, **where: Any) -> None:  # Any: labels or numbers of runs
+        if where.get("runs"):
+            self._many = ()
+            self._choose(tuple(str(one) for one in where["runs"]))
+
+    def _choose(self, labels: tuple[str, ...]) -> None:
+        if labels != self.labels:
+            self.labels, self.shown, self.matrix = labels, None, None
+            self._say([("… reading the runs", "running")])
+
+    async def refresh_shown(self) -> None:
+        await self._load()
+
+    def take(self, live: Live, message: Message) -> None:
+        self._outdated = self._outdated or message["t"] in ("run", "ran")
+
+    def tick(self, live: Live) -> None:
+        shown = self.shown
+        going = (shown is not None and shown.going) or bool((self.matrix or {}).get("going"))
+        if (going or self._outdated) and not self._asking and time.monotonic() - self._read_at >= _AGAIN:
+            self.run_worker(self._load(), group="compare", exit_on_error=False)
+
+    async def _load(self) -> None:
+        labels, self._asking, self._outdated = self.labels, True, False
+        try:
+            answer = await self.host.ask("compare_many" if len(labels) > 2 else "compare", runs=list(labels))
+        except InstepError as error:
+            if labels == self.labels:
+                self._fail(error)
+            return
+        finally:
+            self._asking, self._read_at = False, time.monotonic()
+        if labels != self.labels:
+            return
+        if len(labels) > 2:
+            self._take_many(answer)
+        elif answer["a"] is None:
+            self._say_empty(int(answer["there"]))
+        else:
+            self._take_two(view.Shown.of(answer))
+
+    def _fail(self, error: InstepError) -> None:
+        problem = error.problems[0]
+        if self.shown is not None or self.matrix is not None:
+            self.host.say(f"{problem.what}. {problem.mend}", "failed")
+            return
+        told = [(f"✗ {problem.what}", "failed"), (f"  {problem.mend}", "text")]
+        self._say([*told, ("", "text"), ("  `A` and `B` choose runs; `2` lists them.", "dim")])
+
+    def _say_empty(self, there: int) -> None:
+        first = "Nothing was run here yet." if there == 0 else "There is one run, and nothing to hold against it."
+        self.shown = None
+        self._say([(first, "text"), ("`1` then `r` runs the steps; change something and run them again.", "dim")])
+
+    def _say(self, told: list[tuple[str, str]]) -> None:
+        """Say this instead of a comparison."""
+        self.none.show([Text(), *(Text(f"  {clean(text)}", style) for text, style in told)])
+        self.head.show([])
+        if self.is_mounted:
+            self._lay_out()
+
+    def _take_two(self, shown: view.Shown) -> None:
+        old, self.shown, self.matrix = self.shown, shown, None
+        before = {one.subject: one for one in old.differences} if old and (old.a, old.b) == (shown.a, shown.b) else {}
+        still = {(one.kind, one.subject) for one in shown.differences if before.get(one.subject) == one}
+        self._asked &= still
+        self._read = {key: one for key, one in self._read.items() if key in still}
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the list anew, the cursor on the row it was on."""
+        shown = self.shown
+        if shown is None:
+            self._lay_out()
+            return
+        key = self.row.key if self.row else None
+        rows = view.rows_of(shown, equal=self.equal)
+        columns = max(20, self.size.width - 5)
+        self.head.show(view.head(shown, columns))
+        self.list.rows = rows
+        at = next((index for index, one in enumerate(rows) if one.key == key), None)
+        lines = view.lines_of(rows, columns)
+        self.list.show(lines or [Text("nothing that was recorded differs: these runs are the same", "ok")])
+        self.list.move_to(at if at is not None else min(self.list.cursor, max(0, len(rows) - 1)), tell=False)
+        self.list.border_subtitle = view.below(shown, equal=self.equal)
+        self._lay_out()
+        self._look(again=shown.going)
+
+    def on_resize(self) -> None:
+        if self.matrix is not None:
+            self._lay_out()
+        else:
+            self.draw()
+
+    @property
+    def low(self) -> bool:
+        return self.host.size.width < _LOW[0] or self.host.size.height < _LOW[1]
+
+    def _lay_out(self) -> None:
+        pair, many = self.shown is not None, self.matrix is not None
+        alone = self.alone or ("list" if self.low else "")
+        self.two.display, self.grid.display, self.none.display = pair, many, not (pair or many)
+        self.head.display = pair or many
+        self.list.display, self.pane.display = alone != "pane", alone != "list" and self.row is not None
+        if self.host.here is not self:
+            return
+        focused = self.host.focused
+        if focused is None or focused is self or not all(one.display for one in focused.ancestors_with_self):
+            (self.grid.body if many else self.pane.shows if alone == "pane" else self.list).focus()
+
+    # The difference under the cursor
+
+    @on(LineView.Moved)
+    def _moved(self, message: LineView.Moved) -> None:
+        if message.view is self.list:
+            self._look()
+        elif message.view is self.pane.diff:
+            self.pane.tell()
+        elif self.matrix is not None:
+            self.grid.redraw_head()
+        self.host.draw_bars()
+
+    @on(LineView.Opened)
+    def _opened(self) -> None:
+        self.action_open()
+
+    def _look(self, *, again: bool = False) -> None:
+        """Show the row's difference, and read what is wanted of it."""
+        shown, row = self.shown, self.row
+        if shown is None or row is None or row.one is None:
+            return
+        self.pane.show(shown, row, self._read.get(row.key), asked=row.key in self._asked)
+        one = row.one
+        wanted = not row.same and (has_lines(one) or has_course(shown, one))
+        if wanted and (row.key not in self._read or (again and has_course(shown, one))):
+            self._ask_of(shown, row)
+
+    @work(group="compare-look", exclusive=True, exit_on_error=False)
+    async def _ask_of(self, shown: view.Shown, row: view.Row) -> None:
+        one, runs = row.one, [shown.a, shown.b]
+        if one is None:
+            return
+        try:
+            if has_lines(one):
+                answer = await self.host.ask("compare_code", runs=runs, kind=one.kind, subject=one.subject)
+            elif has_course(shown, one):
+                answer = await self.host.ask("compare_series", runs=runs, name=one.subject, points=_POINTS)
+            else:
+                answer = await self.host.ask("compare_table", runs=runs, subject=one.subject)
+        except InstepError as error:
+            self._asked.discard(row.key)
+            answer = {"data": {"note": f"{error.problems[0].what}. {error.problems[0].mend}"}}
+            if has_lines(one) or has_course(shown, one):
+                self.host.say(str(answer["data"]["note"]), "failed")
+                return
+        if self.shown is None or (self.shown.a, self.shown.b) != (shown.a, shown.b):
+            return
+        self._read[row.key] = answer
+        if self.row is not None and self.row.key == row.key:
+            self._look()
+            self._lay_out()
+            self.host.draw_bars()
+
+    # Several runs
+
+    def _take_many(self, answer: Document) -> None:
+        self.matrix, self.shown = answer, None
+        labels = " ".join(map(str, answer["runs"]))
+        self.head.show([Text(f" {plural(len(answer['runs']), 'run')}: {clean(labels)}", "text.bold")])
+        grid = self.grid
+        grid.border_title = "What differs among them"
+        equal = sum(answer["equal"].values())
+        grid.border_subtitle = f"{plural(len(answer['rows']), 'row')} · {equal:,} equal hidden"
+        grid.show_rows(columns_of(answer), rows_of_matrix(answer), keep=True)
+        self._lay_out()
+
+    # Acting
+
+    def why_not(self, action: str) -> str:
+        row = self.row
+        match action:
+            case "equal" | "swap" if self.shown is None:
+                return "two runs are needed" if self.matrix is None else "that is for two runs"
+            case "open" | "copy" | "zoom" | "next_hunk" | "previous_hunk" if row is None and self.matrix is None:
+                return "there is no difference here"
+            case "zoom" | "next_hunk" | "previous_hunk" | "choose_a" | "choose_b" if self.matrix is not None:
+                return "that is for two runs"
+            case "split" if not (row is not None and self.pane.diff.display):
+                return "this is no diff"
+            case "log_scale" if not (row is not None and self.pane.chart.display):
+                return "this is no curve"
+            case "edit" if self._place() is None:
+                return "no line belongs to it"
+            case _:
+                return ""
+
+    def back(self) -> bool:
+        if self.alone:
+            self.alone = ""
+            self._lay_out()
+            self.list.focus()
+            return True
+        if self._many and self.matrix is None:
+            self._choose(self._many)
+            self._many = ()
+            self._start()
+            return True
+        return False
+
+    def _start(self) -> None:
+        self.run_worker(self._load(), group="compare", exclusive=True, exit_on_error=False)
+
+    def action_open(self) -> None:
+        if self.matrix is not None:
+            self._open_column()
+            return
+        shown, row = self.shown, self.row
+        if shown is None or row is None or row.one is None:
+            return
+        if has_data(row.one) and not row.same and row.key not in self._asked:
+            self._asked.add(row.key)
+            self._ask_of(shown, row)
+            self._look()
+        if self.low:
+            self.alone = "pane"
+            self._lay_out()
+        self.pane.shows.focus()
+
+    def _open_column(self) -> None:
+        """Of several runs the one under the cursor against the first."""
+        column = self.grid.column
+        if column is None or not column.name.startswith("run ") or column.name == f"run {self.labels[0]}":
+            self.host.say("h and l choose a run to hold against the first", "stale")
+            return
+        self._many = self.labels
+        self._choose((self.labels[0], column.name.removeprefix("run ")))
+        self._start()
+
+    def action_zoom(self) -> None:
+        focused = self.host.focused
+        inside = focused is not None and self.pane in focused.ancestors_with_self
+        self.alone = "" if self.alone else "pane" if inside or self.low else "list"
+        if self.alone == "list" and self.row is not None and self.pane.diff.display:
+            self.alone = "pane"
+        self._lay_out()
+        (self.pane.shows if self.alone == "pane" else self.list).focus()
+
+    def action_equal(self) -> None:
+        self.equal = not self.equal
+        self.draw()
+
+    def action_split(self) -> None:
+        self.pane.diff.toggle()
+        self.pane.tell()
+
+    def action_log_scale(self) -> None:
+        self.pane.log_scale = not self.pane.log_scale
+        self._look()
+
+    def action_next_hunk(self) -> None:
+        self._next(1)
+
+    def action_previous_hunk(self) -> None:
+        self._next(-1)
+
+    def _next(self, by: int) -> None:
+        """The next change of a diff; past the last one, and where there is none, the next row."""
+        if self.pane.display and self.pane.diff.display and self.pane.diff.to_hunk(by):
+            self.pane.tell()
+            return
+        before = self.list.cursor
+        self.list.move_to(before + by)
+        if self.list.cursor == before:
+            self.host.say("there is no difference after this one" if by > 0 else "this is the first difference")
+
+    def action_swap(self) -> None:
+        shown = self.shown
+        if shown is not None:
+            self._choose((shown.b, shown.a))
+            self._start()
+
+    @work(exit_on_error=False)
+    async def action_choose_a(self) -> None:
+        await self._ask_run(0)
+
+    @work(exit_on_error=False)
+    async def action_choose_b(self) -> None:
+        await self._ask_run(1)
+
+    async def _ask_run(self, side: int) -> None:
+        """Another run for a side; what is shown stays where there is no such run."""
+        shown = self.shown
+        pair = [shown.a, shown.b] if shown is not None else [*self.labels, "latest", "latest"][:2]
+        text = await self.host.ask_text(f"run {'AB'[side]}: a number, latest or now", pair[side])
+        label = (text or "").strip().removeprefix("#")
+        if not label or label == pair[side]:
+            return
+        pair[side] = label
+        try:
+            answer = await self.host.ask("compare", runs=pair)
+        except InstepError as error:
+            self.host.say(f"{error.problems[0].what}. {error.problems[0].mend}", "stale")
+            return
+        self.labels = (str(answer["a"]), str(answer["b"]))
+        self._take_two(view.Shown.of(answer))
+
+    def _place(self) -> tuple[str, int] | None:
+        """Where the editor should open."""
+        row = self.row
+        if row is None or row.one is None:
+            return None
+        one = row.one
+        if one.kind == "code":
+            if self.pane.diff.display and self.pane.diff.place:
+                return self.pane.diff.place
+            path, _, line = str(one.after or one.before).rpartition(":")
+            return (path, int(line)) if path and line.isdigit() else None
+        if one.kind == "file":
+            return one.subject, 1
+        name = str(one.detail.get("step") or one.subject.partition(".")[0])
+        step = self.host.live.steps.get(name)
+        return (step.path, step.line) if step is not None and step.path else None
+
+    def action_edit(self) -> None:
+        place = self._place()
+        if place is not None:
+            self.host.open_editor(*place)
+
+    def action_copy(self) -> None:
+        if self.matrix is not None:
+            if self.matrix["rows"]:
+                self.host.copy(row_text(self.matrix, self.grid.cursor_row))
+            return
+        row = self.row
+        if row is not None and row.one is not None:
+            self.host.copy(view.as_text(row.one, self.pane.diff.diff if self.pane.diff.display else None), row.title)
+
+    # Remembering
+
+    def remember(self) -> Mapping[str, Any]:  # Any: JSON
+        return {"equal": self.equal, "split": self.pane.diff.split}
+
+    def recall(self, kept: Mapping[str, Any]) -> None:  # Any: JSON
+        self.equal = bool(kept.get("equal", False))
+        self.pane.diff.split = kept.get("split")
