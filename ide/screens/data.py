@@ -20,7 +20,6 @@ from ..widgets.console import Console
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
 from ..widgets.outputs import Outputs
-from ..widgets.sql_line import SqlLine
 from ..widgets.table_view import Seen, TableView
 from .place import Place
 
@@ -348,18 +347,14 @@ class DataPlace(Place):
         self.sql.read_names()
         self.sql.line.focus()
 
-    @on(SqlLine.Left)
-    def _left_line(self) -> None:
-        self.back()
-
     def back(self) -> bool:
         """The cell or difference below, then the console, then the filter and order, then (narrow) the table."""
         if self.mode == "console":
             if self.sql.line.has_focus and self.sql.grid.cursor_row >= 0:
-                self.sql.grid.body.focus()
+                self.screen.set_focus(self.sql.grid.body)
                 return True
             self._switch("table" if self._shown and self._shown.is_table and self.table.version else "value")
-            self.list.focus()
+            self.screen.set_focus(self.list)
             return True
         if self.mode == "table" and self.table.close_below():
             return True

@@ -6,6 +6,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
+from ..screens.place import Place
 from ..views.console import Names, candidates, common, completed
 
 
@@ -23,9 +24,6 @@ class SqlLine(Input):
         def __init__(self, names: Sequence[str]) -> None:
             super().__init__()
             self.names = names
-
-    class Left(Message):
-        """Esc: away from the line. While it has the focus every key is its own."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(placeholder="select … from …   tab completes, ↑ what was asked before", id=id)
@@ -47,7 +45,7 @@ class SqlLine(Input):
             event.stop()
             event.prevent_default()
             if event.key == "escape":
-                self.post_message(self.Left())
+                self._leave()
             elif event.key == "tab":
                 self._complete()
             else:
@@ -55,6 +53,12 @@ class SqlLine(Input):
             return
         self._turn = None
         await super()._on_key(event)
+
+    def _leave(self) -> None:
+        """Esc: the place says what is next. At once: the next key is no longer for this line."""
+        place = next((one for one in self.ancestors if isinstance(one, Place)), None)
+        if place is not None:
+            place.back()
 
     def _complete(self) -> None:
         """The part that all candidates share first, then one candidate after the other."""
