@@ -59,13 +59,15 @@ def _numbers(column: "pa.ChunkedArray", sample: "pa.ChunkedArray") -> Json:
     values = values[np.isfinite(values)]
     if not len(values):
         return {"min": _plain(ends["min"]), "max": _plain(ends["max"])}
-    quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of values above 1e154 are no float64
+        quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+        mean, std = float(np.mean(values)), float(np.std(values))
     return {
         "min": _plain(ends["min"]),
         "max": _plain(ends["max"]),
-        "mean": float(np.mean(values)),
-        "std": float(np.std(values)),
-        "quantiles": [float(one) for one in quantiles],
+        "mean": _plain(mean),
+        "std": _plain(std),
+        "quantiles": [_plain(float(one)) for one in quantiles],
         "sampled": len(sample),
     }
 
@@ -73,11 +75,18 @@ def _numbers(column: "pa.ChunkedArray", sample: "pa.ChunkedArray") -> Json:
 def _range(column: "pa.ChunkedArray") -> Json:
     import pyarrow.compute as pc
 
-    ends = pc.min_max(column).as_py()
-    return {
-        "min": None if ends["min"] is None else str(ends["min"]),
-        "max": None if ends["max"] is None else str(ends["max"]),
-    }
+    ends = pc.min_max(column)
+    return {"min": _text(ends["min"]), "max": _text(ends["max"])}
+
+
+def _text(value: "pa.Scalar") -> str | None:
+    """A date or a time; those that Python has no value for (the year 20,000) as Arrow writes them."""
+    if not value.is_valid:
+        return None
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):
+        return str(value.cast("string").as_py())
 
 
 def _top(sample: "pa.ChunkedArray") -> Json:

@@ -26,9 +26,9 @@ def of_value(value: Any) -> str:  # Any: whatever a user returned
 
 def of_table(table: Any) -> str:  # Any: a pyarrow table; pyarrow is not imported here
     """The first rows, as tab-separated lines below the column names."""
-    head = table.slice(0, 10).to_pydict()
-    names = list(head)[:20]
-    rows = zip(*(head[name] for name in names), strict=True)
+    head = table.slice(0, 10)
+    names = head.column_names[:20]
+    rows = zip(*(_values(head.column(at)) for at in range(len(names))), strict=True)
     lines = ["\t".join(names), *("\t".join(_cell(one) for one in row) for row in rows)]
     return plain("\n".join(lines))
 
@@ -37,6 +37,14 @@ def of_array(array: Any) -> str:  # Any: a NumPy array
     import numpy as np
 
     return plain(np.array2string(array, threshold=50, edgeitems=3, max_line_width=100))
+
+
+def _values(column: Any) -> list[Any]:  # Any: a pyarrow column
+    """As Python values; dates that Python has no value for (the year 20,000) as their texts."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return column.cast("string").to_pylist()
 
 
 def _cell(value: object) -> str:

@@ -214,6 +214,8 @@ class PipelinePlace(Place):
         elif self.has_class("narrow"):
             self.add_class("open")
             self.detail.query_one("#told", Lines).focus()
+        elif self.detail.tab == "Data":
+            self.host.go("data", step=self.rail.step)
         elif self.rail.has_focus:
             self.action_next_tab()
 

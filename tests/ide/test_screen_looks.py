@@ -86,9 +86,10 @@ def compare(request: pytest.FixtureRequest, name: str, told: str) -> None:
 async def test_a_project_with_a_history(request, normal: Path, tmp_path: Path, place: str, size: str) -> None:
     (normal / ".instep" / "screen.json").unlink(missing_ok=True)
     async with opened(normal, SIZES[size], place=place) as (app, pilot):
+        await settled(app, pilot)
         await pilot.press("G")
         told = await settled(app, pilot)
-        compare(request, f"{place}-{size}-normal", without_bars(told) if place == "time" else told)
+        compare(request, f"{place}-{size}-normal", without_bars(told) if place in ("time", "compare") else told)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -371,3 +371,12 @@ def test_arrays_come_back_as_arrays(tmp_path):
         assert type(back) is np.ndarray
         assert back.shape == array.shape
         assert back.dtype == array.dtype
+
+
+def test_dates_and_numbers_beyond_what_python_and_floats_can_square_are_stored(tmp_path):
+    far = pa.array([2**60, None], pa.int64()).cast(pa.timestamp("us"))
+    table = pa.table({"far": far, "huge": [1e200, -1e300]})
+    objects = ObjectStore(tmp_path)
+    stored = store(table, objects)
+    assert "huge" in stored.artifact.preview
+    assert load(stored.artifact, objects).equals(table)
