@@ -11,7 +11,8 @@ from typing import Any, Final
 from rich.text import Text
 
 from ...engine.compare.differences import DETERMINANTS, Difference
-from ..text import MARKS, clean, fit, number, pad, plural, seconds, size, width
+from ..text import MARKS, fit, number, pad, plural, seconds, size, width
+from .cells import flat
 from .diff import Diff, flat_lines
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
@@ -84,7 +85,7 @@ def rows_of(shown: Shown, *, equal: bool) -> tuple[Row, ...]:
     if equal and shown.same:
         rows.append(Row("equal"))
         rows += [
-            Row(clean(name), Difference(kind, name, value, value), same=True)  # pyright: ignore[reportArgumentType]
+            Row(flat(name), Difference(kind, name, value, value), same=True)  # pyright: ignore[reportArgumentType]
             for kind, name, value in shown.same  # the kind came as a text
         ]
     return tuple(rows)
@@ -93,9 +94,9 @@ def rows_of(shown: Shown, *, equal: bool) -> tuple[Row, ...]:
 def name_of(one: Difference) -> str:
     """What a row is called: the name of a definition, else the subject."""
     if one.kind != "code":
-        return clean(one.subject)
+        return flat(one.subject)
     name = str(one.detail.get("name") or one.subject.rpartition(":")[2] or one.subject)
-    return clean(f"{name}()" if one.detail.get("kind") == "function" else name)
+    return flat(f"{name}()" if one.detail.get("kind") == "function" else name)
 
 
 def lines_of(rows: Sequence[Row], columns: int) -> list[Text]:
@@ -139,9 +140,9 @@ def _cells(row: Row) -> tuple[str, str, Text]:
                 str(detail["change"]), f"{detail['change']}, "
             )
             lines = (
-                Text(clean(how), "text").append(f"+{detail['added']}", "ok").append(f" −{detail['removed']}", "failed")
+                Text(flat(how), "text").append(f"+{detail['added']}", "ok").append(f" −{detail['removed']}", "failed")
             )
-            return clean(before), clean(after), lines.append(" lines", "dim")
+            return flat(before), flat(after), lines.append(" lines", "dim")
         case "file":
             sizes = [size(one) if one is not None else "–" for one in detail["bytes"]]
             told = "" if sizes[0] == sizes[1] else f"{sizes[0]} → {sizes[1]}"
@@ -192,12 +193,12 @@ def _step(one: Difference) -> tuple[str, str, Text]:
             Text(f"{'▲' if change == 'slower' else '▼'} {change}", "stale" if change == "slower" else "ok"),
         )
     if change in ("where", "attempts"):
-        before, after = (clean(str(value or "–")) for value in detail[change])
+        before, after = (flat(str(value or "–")) for value in detail[change])
         return before, after, Text("attempts" if change == "attempts" else "where it ran", "dim")
     error = str(detail["error"][1] or detail["error"][0] or "")
     odd = "its key differs by what no snapshot names" if change == "key" else ""
     before, after = (f"{MARKS.get(str(side), '')} {side}".strip() if side else "–" for side in (one.before, one.after))
-    return before, after, Text(clean(error or odd or _odd(change)), "failed" if error else "dim")
+    return before, after, Text(flat(error or odd or _odd(change)), "failed" if error else "dim")
 
 
 def _lines(detail: Document) -> Text:
@@ -216,7 +217,7 @@ def _table(one: Difference) -> Text:
     columns = detail.get("columns") or {}
     parts = [f"+{name}" for name in columns.get("added", ())] + [f"−{name}" for name in columns.get("removed", ())]
     parts += list(columns.get("changed", ()))
-    return text.append(clean(fit(", ".join(map(str, parts)), 40)), "dim")
+    return text.append(flat(fit(", ".join(map(str, parts)), 40)), "dim")
 
 
 def value_of(kind: str, value: Any) -> str:  # Any: JSON
@@ -229,12 +230,12 @@ def value_of(kind: str, value: Any) -> str:  # Any: JSON
         return f"{value['rows']:,} rows" if value["rows"] is not None else "a table"
     if kind == "array" and isinstance(value, Mapping):
         shape = "×".join(map(str, value.get("shape") or ())) or "scalar"
-        return clean(f"{shape} {value.get('dtype') or ''}".strip())
+        return flat(f"{shape} {value.get('dtype') or ''}".strip())
     if kind == "value" and isinstance(value, Mapping):
-        return clean(str(value.get("preview") or value.get("content", ""))).replace("\n", "⏎")
+        return flat(str(value.get("preview") or value.get("content", "")))
     if isinstance(value, str) and kind != "param":
-        return clean(value).replace("\n", "⏎")
-    return clean(_number(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False))
+        return flat(value)
+    return flat(_number(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False))
 
 
 def _number(value: object) -> str:
@@ -242,11 +243,11 @@ def _number(value: object) -> str:
 
 
 def _or_none(value: object) -> str:
-    return clean(str(value)) if value else "–"
+    return flat(str(value)) if value else "–"
 
 
 def _odd(change: object) -> str:
-    return clean(str(change)) if change in ("added", "removed") else ""
+    return flat(str(change)) if change in ("added", "removed") else ""
 
 
 def inked(line: Text) -> Text:
@@ -281,7 +282,7 @@ def _run(run: Document, ink: str, *, brief: bool) -> Text:
     parts += [seconds(run["seconds"]), "" if brief else str(run["target"])]
     parts += [] if brief else [" ".join(f"{count} {word}" for word, count in run["steps"].items())]
     parts += [fit(str(run["note"]), 20)] if run["note"] and not brief else []
-    return text.append(clean(" · ".join(one for one in parts if one)), "text")
+    return text.append(flat(" · ".join(one for one in parts if one)), "text")
 
 
 def summary(shown: Shown) -> Text:
@@ -294,7 +295,7 @@ def summary(shown: Shown) -> Text:
     if told and len(shown.differences) == 1:
         text = Text(f"{told} differs", "text")
     if shown.divergence:
-        text.append(f" · first in {clean(str(shown.divergence['step']))}", "dim")
+        text.append(f" · first in {flat(str(shown.divergence['step']))}", "dim")
     return text
 
 

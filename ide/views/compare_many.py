@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from ..text import MARKS, clean, width
+from ..text import MARKS, width
 from ..widgets.grid import Cell, Column
+from .cells import flat
 from .compare import value_of
 
 Document = Mapping[str, Any]  # Any: JSON
@@ -19,7 +20,7 @@ _NAME, _VALUE = (12, 36), (8, 20)
 
 def columns_of(document: Document) -> list[Column]:
     """The kind, the subject, and a column for each run, headed by its number and how it ended."""
-    names = max((width(clean(str(row["subject"]))) for row in document["rows"]), default=0)
+    names = max((width(flat(str(row["subject"]))) for row in document["rows"]), default=0)
     found = [Column("kind", "", 8), Column("subject", "what", min(max(_NAME[0], names), _NAME[1]))]
     for at, (run, state) in enumerate(zip(document["runs"], document["states"], strict=True)):
         widest = max((width(_cell(row, at).plain) for row in document["rows"]), default=0)
@@ -33,7 +34,7 @@ def rows_of_matrix(document: Document) -> list[list[Cell]]:
     return [
         [
             Text(str(row["kind"]), "dim"),
-            Text(clean(str(row["subject"])), "text.bold"),
+            Text(flat(str(row["subject"])), "text.bold"),
             *(_cell(row, at) for at in range(len(row["values"]))),
         ]
         for row in document["rows"]

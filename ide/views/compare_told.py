@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...engine.compare.differences import Difference
 from ..text import clean, fit, number, pad, plural, size, width
-from .cells import type_name
+from .cells import flat, type_name
 from .compare import change_of
 from .history import spark
 
@@ -54,8 +54,8 @@ def _json(label: str, ink: str, value: Any) -> list[Text]:  # Any: JSON
     if value is None:
         return [Text.assemble((f"{label}  ", f"{ink}.bold"), ("not there", "dim"))]
     lines = clean(json.dumps(value, ensure_ascii=False, indent=2)).split("\n")
-    if len(lines) <= 8 and width(flat := " ".join(line.strip() for line in lines)) <= 90:
-        lines = [flat]
+    if len(lines) <= 8 and width(joined := " ".join(line.strip() for line in lines)) <= 90:
+        lines = [joined]
     cut = [Text(f"   … {plural(len(lines) - _LONGEST, 'line')} more", "dim")] if len(lines) > _LONGEST else []
     shown = [
         Text.assemble((f"{label if at == 0 else ' '}  ", f"{ink}.bold"), (line, "text"), no_wrap=True)
@@ -66,7 +66,7 @@ def _json(label: str, ink: str, value: Any) -> list[Text]:  # Any: JSON
 
 def _for_whom(one: Difference) -> list[Text]:
     steps = one.detail.get("steps") or ()
-    return [Text(), Text(clean(f"for {', '.join(map(str, steps))}"), "dim")] if steps else []
+    return [Text(), Text(flat(f"for {', '.join(map(str, steps))}"), "dim")] if steps else []
 
 
 def _step(one: Difference) -> Iterator[Text]:
@@ -81,11 +81,11 @@ def _step(one: Difference) -> Iterator[Text]:
         items = detail["items"][at]
         parts += [f"{count} items {word}" for word, count in items.items()] if items else []
         ink = f"side-{label.lower()}"
-        yield Text.assemble((f"{label}  ", f"{ink}.bold"), (clean(" · ".join(parts)), "text"))
+        yield Text.assemble((f"{label}  ", f"{ink}.bold"), (flat(" · ".join(parts)), "text"))
         if detail["error"][at]:
-            yield Text(clean(f"   ✗ {detail['error'][at]}"), "failed")
+            yield Text(flat(f"   ✗ {detail['error'][at]}"), "failed")
     for reason in detail["reasons"][:20]:
-        yield Text(clean(f"   because {reason}"), "dim")
+        yield Text(flat(f"   because {reason}"), "dim")
 
 
 def _waits(what: str, *, asked: bool) -> Text:
@@ -101,7 +101,7 @@ def _table_head(one: Difference) -> list[Text]:
     detail = one.detail
     if detail["change"] != "changed":
         side = one.after or one.before
-        return [Text(clean(f"{detail['change']}: a table of {side['rows']:,} rows"), "text")]
+        return [Text(flat(f"{detail['change']}: a table of {side['rows']:,} rows"), "text")]
     before, after = detail.get("rows", (None, None))
     rows = f"{before:,} → {after:,} rows" if before != after else f"{before:,} rows in both"
     lines = [Text.assemble((rows if before is not None else "it is a table in one of them only", "text.bold"))]
@@ -116,12 +116,12 @@ def _table_head(one: Difference) -> list[Text]:
     if schema:
         line = Text("schema   ", "dim")
         for name, ink in schema:
-            line.append(f"{clean(name)}  ", ink)
+            line.append(f"{flat(name)}  ", ink)
         lines.append(line)
     changed = columns.get("changed") or ()
     if changed:
         equal = f"  ({plural(columns['equal'], 'column')} equal)" if columns.get("equal") else ""
-        lines.append(Text.assemble(("differ   ", "dim"), (clean(", ".join(changed)), "text"), (equal, "dim")))
+        lines.append(Text.assemble(("differ   ", "dim"), (flat(", ".join(changed)), "text"), (equal, "dim")))
     return lines
 
 
@@ -130,13 +130,13 @@ def _table_data(one: Difference, data: Document | None, *, asked: bool) -> list[
         return []
     if data is None:
         return [_waits("the rows", asked=asked)]
-    lines = [Text(clean(data["note"]), "failed")] if data.get("note") else []
+    lines = [Text(flat(data["note"]), "failed")] if data.get("note") else []
     if data.get("read"):
         lines.append(_counts(data))
         lines += [Text(), *_preview(data)] if data["preview"] else []
     drift = [each for each in data.get("drift", ()) if each["bins"] or each["psi"] is not None]
     if drift:
-        names = min(_WIDEST, max(width(clean(str(each["column"]))) for each in drift))
+        names = min(_WIDEST, max(width(flat(str(each["column"]))) for each in drift))
         lines += [Text(), Text(f"{pad('column', names)}  A         B         drift", "dim")]
         lines += [_drift(each, names) for each in drift]
     return lines
@@ -155,7 +155,7 @@ def _counts(data: Document) -> Text:
         "position": "by position: no key, and a column stayed as it was",
         "none": "as wholes: no key was found",
     }[data["key_source"]]
-    return text.append(" · ", "dim").append(cells, "stale").append(f"   rows matched {clean(how)}", "dim")
+    return text.append(" · ", "dim").append(cells, "stale").append(f"   rows matched {flat(how)}", "dim")
 
 
 def _preview(data: Document) -> list[Text]:
@@ -165,10 +165,10 @@ def _preview(data: Document) -> list[Text]:
     head = [*map(str, key), *map(str, names)]
     rows = [_row(row, key, names) for row in data["preview"]]
     widths = [
-        min(_WIDEST * 2, max([width(clean(head[at])), *(cells[at].cell_len for _, cells in rows)]))
+        min(_WIDEST * 2, max([width(flat(head[at])), *(cells[at].cell_len for _, cells in rows)]))
         for at in range(len(head))
     ]
-    lines = [Text("   " + "  ".join(pad(fit(clean(n), w), w) for n, w in zip(head, widths, strict=True)), "dim")]
+    lines = [Text("   " + "  ".join(pad(fit(flat(n), w), w) for n, w in zip(head, widths, strict=True)), "dim")]
     for mark, cells in rows:
         sign, ink = _SIGNS[mark]
         line = Text.assemble((f" {sign} ", f"{ink}.bold"), no_wrap=True, end="")
@@ -201,12 +201,12 @@ def _cell(value: Any) -> str:  # Any: JSON
     if isinstance(value, float):
         return f"{value:.6g}"
     told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return fit(clean(told).replace("\n", "⏎").replace("\t", " "), _WIDEST)
+    return fit(flat(told), _WIDEST)
 
 
 def _drift(one: Document, names: int) -> Text:
     """A column whose values moved: both histograms, and how far apart they are."""
-    line = Text(pad(fit(clean(str(one["column"])), names), names) + "  ", "text", no_wrap=True)
+    line = Text(pad(fit(flat(str(one["column"])), names), names) + "  ", "text", no_wrap=True)
     for side in ("a", "b"):
         line.append(pad(spark([float(each[side]) for each in one["bins"]]) or "–", 10), f"side-{side}")
     shift = {"none": "as before", "some": "moved", "large": "moved far"}.get(str(one["shift"]), "")
@@ -225,13 +225,13 @@ def _drift(one: Document, names: int) -> Text:
 
 def _value_data(data: Document) -> list[Text]:
     if data.get("note"):
-        return [Text(clean(data["note"]), "failed")]
+        return [Text(flat(data["note"]), "failed")]
     if "shape" in data:
         return list(_array(data))
     if "paths" in data:
         count = plural(data["differing"], "path")
         return [Text(f"{count} differ" if data["differing"] != 1 else "1 path differs", "text.bold")] + [
-            _change(clean(str(one["path"])), one) for one in data["paths"]
+            _change(flat(str(one["path"])), one) for one in data["paths"]
         ]
     if "items" in data:
         counts = f"{data['changed']:,} changed · {data['added']:,} added · {data['removed']:,} removed"
@@ -239,9 +239,9 @@ def _value_data(data: Document) -> list[Text]:
         return [Text(items + counts, "text.bold")] + [_change(f"[{one['item']}]", one) for one in data["shown"]]
     if "diff" in data:
         inks = {"+": "ok", "-": "failed", "@": "dim"}
-        return [Text(clean(line), inks.get(line[:1], "text"), no_wrap=True) for line in data["diff"]]
+        return [Text(flat(line), inks.get(line[:1], "text"), no_wrap=True) for line in data["diff"]]
     sizes = " → ".join(size(count) for count in data["bytes"]) if "bytes" in data else ""
-    return [Text(clean(f"other bytes  {sizes}  {data.get('carrier', '')}"), "text")]
+    return [Text(flat(f"other bytes  {sizes}  {data.get('carrier', '')}"), "text")]
 
 
 def _change(name: str, one: Document) -> Text:
@@ -252,7 +252,7 @@ def _change(name: str, one: Document) -> Text:
 def _array(data: Document) -> Iterator[Text]:
     shapes = ["×".join(map(str, shape)) or "scalar" for shape in data["shape"]]
     kinds = [f"{shape} {dtype}" for shape, dtype in zip(shapes, data["dtype"], strict=True)]
-    yield Text(clean(kinds[0] if kinds[0] == kinds[1] else " → ".join(kinds)), "text.bold")
+    yield Text(flat(kinds[0] if kinds[0] == kinds[1] else " → ".join(kinds)), "text.bold")
     if data["changed"] is not None:
         yield Text(f"{data['changed']:,} of {data['size']:,} items differ", "text")
     if data["max_absolute"] is not None:

@@ -86,9 +86,9 @@ def _numbered(line: Line, ink: str = "dim") -> Text:
 def _source(line: Line) -> Text:
     """The line in colours, with what differs from its counterpart on another ground. Only lines that are looked at come
     here, so colouring them one by one is quicker than a whole source."""
-    plain = clean(line.text)
-    same = plain == line.text and "\t" not in plain
-    text = _coloured(plain.expandtabs(4)).copy() if line.mark == "=" else Text(plain.expandtabs(4), "text")
+    plain = clean(line.text).replace("\n", "⏎").expandtabs(4)
+    same = plain == line.text
+    text = _coloured(plain).copy() if line.mark == "=" else Text(plain)
     text.no_wrap, text.end = True, ""
     if line.mark != "=":
         text.stylize("ok" if line.mark == "+" else "failed")
