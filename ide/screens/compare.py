@@ -158,11 +158,18 @@ class ComparePlace(Place):
 
     def _take_two(self, shown: view.Shown) -> None:
         old, self.shown, self.matrix = self.shown, shown, None
-        before = {one.subject: one for one in old.differences} if old and (old.a, old.b) == (shown.a, shown.b) else {}
-        still = {(one.kind, one.subject) for one in shown.differences if before.get(one.subject) == one}
-        self._asked &= still
-        self._read = {key: one for key, one in self._read.items() if key in still}
+        self._keep(old, shown)
         self.draw()
+
+    def _keep(self, old: view.Shown | None, new: view.Shown) -> None:
+        """Of what was read of single differences, that of those which are as they were."""
+        same = old is not None and (old.a, old.b) == (new.a, new.b)
+        before = {(one.kind, one.subject): one for one in old.differences} if same and old is not None else {}
+        now = {(one.kind, one.subject): one for one in new.differences}
+        still = {key for key, one in now.items() if before.get(key) == one}
+        courses = {("metric", name) for name in new.courses} if same else set[view.Key]()
+        self._asked &= still
+        self._read = {key: one for key, one in self._read.items() if key in still | courses}
 
     def draw(self) -> None:
         """Draw the list anew, the cursor on the row it was on."""

@@ -14,7 +14,7 @@ from .cells import flat
 from .compare import value_of
 
 Document = Mapping[str, Any]  # Any: JSON
-LEGEND = "equal letters are equal contents · ★ best · enter holds the run under the cursor against the first"
+LEGEND = "equal letters: equal contents · ★ best · enter: this run against the first"
 _NAME, _VALUE = (12, 36), (8, 20)
 
 

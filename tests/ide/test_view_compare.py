@@ -93,7 +93,7 @@ def test_in_a_narrow_terminal_how_it_changed_is_still_read():
 
 def test_the_head_says_what_both_runs_are_and_how_much_differs():
     first, second = plain(view.head(shown(RATE, FIT, WORSE, divergence={"step": "model"}), 118))
-    assert first.startswith(" A 1 ✓ 2m10 · local") and "vs" in first and "B 2 ▶ goes on" in first
+    assert first.startswith(" A 1 ✓  2m10 · local") and "vs" in first and "B 2 ▶ goes on" in first
     assert second == " 1 param · 1 definition · 1 metric differ · first in model"
     now = shown(RATE, runs=(RUN, {"run": "now", "state": "stale", "steps": {}}))
     assert "B the working tree" in view.head(now, 80)[0].plain
