@@ -103,14 +103,15 @@ def as_wholes(db: "DuckDBPyConnection", pair: Pair) -> Rows:
         "select coalesce(sum(n) filter (n > 0), 0), coalesce(-sum(n) filter (n < 0), 0) from d"
     ).fetchall()[0]
     preview: list[RowChange] = []
-    for which, mark, sign in (("b", "added", ">"), ("a", "removed", "<")):
-        side = pair.side(which)  # type: ignore[arg-type]  # the two letters above
-        columns = ", ".join(pair.shown(name, which, f"{which}.c{at}") for at, name in enumerate(side.names))  # type: ignore[arg-type]
+    sides: tuple[tuple[Which, RowMark, str], ...] = (("b", "added", ">"), ("a", "removed", "<"))
+    for which, mark, sign in sides:
+        side = pair.side(which)
+        columns = ", ".join(pair.shown(name, which, f"{which}.c{at}") for at, name in enumerate(side.names))
         query = (
-            f"select {columns} from {pair.source(which)} {which}"  # type: ignore[arg-type]
+            f"select {columns} from {pair.source(which)} {which}"
             f" where {hashed[which]} in (select h from d where n {sign} 0) limit {PREVIEW}"
         )
-        preview += [_alone(mark, (), side.names, row) for row in db.execute(query).fetchall()]  # type: ignore[arg-type]
+        preview += [_alone(mark, (), side.names, row) for row in db.execute(query).fetchall()]
     return Rows(int(added), int(removed), preview=tuple(preview))
 
 

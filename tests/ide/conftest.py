@@ -1,6 +1,7 @@
 """The harness is beside the tests; they are no package, which would be one called `ide`."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cli_project import Project
+from screen_kit import engine, recorded
 
 
 @pytest.fixture
@@ -35,6 +37,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., P
     yield make
     for one in made.values():
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded project: see `screen_kit.recorded`."""
+    return recorded(tmp_path_factory.mktemp("history") / "small")
+
+
+@pytest.fixture
+def root(history: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it with a living engine."""
+    copy = tmp_path / "small"
+    shutil.copytree(history, copy)
+    with engine(copy):
+        yield copy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,26 +1,11 @@
 """1 Pipeline: what a person types and what stands there then."""
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from screen_kit import PIPELINE, ask, engine, opened, recorded, text_of, until, write_project
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recorded(tmp_path_factory.mktemp("history") / "small")
-
-
-@pytest.fixture
-def root(history: Path, tmp_path: Path):
-    """A copy of the recorded project with a living engine."""
-    copy = tmp_path / "small"
-    shutil.copytree(history, copy)
-    with engine(copy):
-        yield copy
+from screen_kit import PIPELINE, ask, engine, opened, text_of, until, write_project
 
 
 async def test_every_step_stands_there_with_its_state_and_why(root: Path) -> None:

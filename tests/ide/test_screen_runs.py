@@ -1,25 +1,10 @@
 """2 Runs: the history as a person goes through it."""
 
-import shutil
 from pathlib import Path
 
-import pytest
-from screen_kit import ask, engine, opened, recorded, text_of, until
+from screen_kit import ask, engine, opened, text_of, until
 
 from instep.engine.snapshots.catalog import Catalog
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recorded(tmp_path_factory.mktemp("history") / "small")
-
-
-@pytest.fixture
-def root(history: Path, tmp_path: Path):
-    copy = tmp_path / "small"
-    shutil.copytree(history, copy)
-    with engine(copy):
-        yield copy
 
 
 def shown(app) -> list[int]:
