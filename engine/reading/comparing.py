@@ -24,6 +24,7 @@ from ..compare.timeline import series, series_names
 from ..errors import UsageError
 from ..snapshots.upkeep import Upkeep
 from .desk import Desk, Document, Request
+from .live_metrics import LiveMetrics, Points
 from .runs import thinned
 
 _PAIRS: Final = 8
@@ -51,7 +52,7 @@ def compare(desk: Desk, request: Request) -> Document:
         one["detail"] = {name: value for name, value in one["detail"].items() if name != "diff"}
     return document | {
         "same": [[one.kind, one.subject, one.value] for one in equal_things(a, b, found)],
-        "courses": series_names(desk.store, _numbers(a, b)),
+        "courses": sorted({*series_names(desk.store, _numbers(a, b)), *_live_courses(desk, a, b)}),
         "going": _going(desk, a, b),
         "chosen": bool(request.get("runs")),
     }
@@ -82,6 +83,11 @@ def compare_series(desk: Desk, request: Request) -> Document:
     labels = [str(one) for one in request["runs"]]
     found = series(desk.store, [int(one) for one in labels if one.isdigit()], name)
     sides = [[[point.x, point.value] for point in found.get(int(one), ())] if one.isdigit() else [] for one in labels]
+    going = _going_on(desk)
+    sides = [
+        side or (_live(desk, one).get(name, []) if one in going else [])
+        for one, side in zip(labels, sides, strict=True)
+    ]
     return {"a": thinned(sides[0], most), "b": thinned(sides[1], most)}
 
 
@@ -110,7 +116,7 @@ def _compared(desk: Desk, labels: Sequence[str]) -> tuple[Comparison, RunFacts, 
     key = (labels[0], labels[1])
     if key in kept:
         return kept[key]
-    a, b = distinct_facts(desk.root, labels)
+    a, b = (_with_live(desk, one) for one in distinct_facts(desk.root, labels))
     going = _going(desk, a, b)
     found = compare_facts(desk.root, a, b, logs=not going), a, b
     if all(one.isdigit() for one in labels) and not going and not _behind(a, b):
@@ -159,11 +165,34 @@ def _numbers(*runs: RunFacts) -> list[int]:
 
 def _going(desk: Desk, *runs: RunFacts) -> bool:
     """Whether one of them goes on; a run that was cut off is called running too, until somebody has looked."""
-    running = [one.label for one in runs if one.label != NOW and one.state == "running"]
-    if not running:
-        return False
+    running = {one.label for one in runs if one.label != NOW and one.state == "running"}
+    return bool(running) and bool(running & _going_on(desk))
+
+
+def _going_on(desk: Desk) -> set[str]:
     with Upkeep(desk.store / "journal.sqlite") as journal:
-        return bool({str(number) for _, number in journal.going_on()} & {*running})
+        return {str(number) for _, number in journal.going_on()}
+
+
+def _with_live(desk: Desk, run: RunFacts) -> RunFacts:
+    """The same with what its steps have measured so far, if it goes on."""
+    if not _going(desk, run):
+        return run
+    live = {name: points[-1][1] for name, points in _live(desk, run.label).items()}
+    return replace(run, metrics={**live, **run.metrics})
+
+
+def _live_courses(desk: Desk, *runs: RunFacts) -> list[str]:
+    going = [one for one in runs if _going(desk, one)]
+    return [name for one in going for name, points in _live(desk, one.label).items() if len(points) > 1]
+
+
+def _live(desk: Desk, label: str) -> dict[str, Points]:
+    """The values of a run that goes on; only one at a time is read on, which is how they run."""
+    kept = desk.kept.get("live metrics")
+    if kept is None or kept[0] != label:
+        kept = desk.kept["live metrics"] = label, LiveMetrics(desk.store / "runs" / label)
+    return kept[1].read()
 
 
 def _behind(*runs: RunFacts) -> bool:

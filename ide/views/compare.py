@@ -280,10 +280,8 @@ def _run(run: Document, ink: str, *, brief: bool) -> Text:
     parts = ["goes on" if state == "running" else ""]
     parts += [datetime.fromisoformat(run["started_at"]).astimezone().strftime("%H:%M:%S")] if run["started_at"] else []
     # As wide for 9 ms as for 1m02: what stands behind it does not move when a run is read again.
-    parts += [
-        f"{seconds(run['seconds']):>5}" if run["seconds"] is not None else "",
-        "" if brief else str(run["target"]),
-    ]
+    parts += [f"{seconds(run['seconds']):>5}" if run["seconds"] is not None else ""]
+    parts += [] if brief else [str(run["target"])]
     parts += [] if brief else [" ".join(f"{count} {word}" for word, count in run["steps"].items())]
     parts += [fit(str(run["note"]), 20)] if run["note"] and not brief else []
     return text.append(flat(" · ".join(one for one in parts if one)), "text")

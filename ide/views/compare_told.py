@@ -132,7 +132,7 @@ def _table_data(one: Difference, data: Document | None, *, asked: bool) -> list[
         return [_waits("the rows", asked=asked)]
     lines = [Text(flat(data["note"]), "failed")] if data.get("note") else []
     if data.get("read"):
-        lines.append(_counts(data))
+        lines += _counts(data)
         lines += [Text(), *_preview(data)] if data["preview"] else []
     drift = [each for each in data.get("drift", ()) if each["bins"] or each["psi"] is not None]
     if drift:
@@ -142,9 +142,9 @@ def _table_data(one: Difference, data: Document | None, *, asked: bool) -> list[
     return lines
 
 
-def _counts(data: Document) -> Text:
+def _counts(data: Document) -> list[Text]:
     if not (data["added"] or data["removed"] or data["changed"]):
-        return Text("the same rows in another order", "text")
+        return [Text("the same rows in another order", "text")]
     text = Text(f"{data['added']:,} added", "ok").append(" · ", "dim").append(f"{data['removed']:,} removed", "failed")
     cells = f"{data['changed']:,} changed ({plural(data['cells'], 'cell')})"
     key = ", ".join(data["key"])
@@ -155,7 +155,7 @@ def _counts(data: Document) -> Text:
         "position": "by position: no key, and a column stayed as it was",
         "none": "as wholes: no key was found",
     }[data["key_source"]]
-    return text.append(" · ", "dim").append(cells, "stale").append(f"   rows matched {flat(how)}", "dim")
+    return [text.append(" · ", "dim").append(cells, "stale"), Text(f"rows matched {flat(how)}", "dim")]
 
 
 def _preview(data: Document) -> list[Text]:

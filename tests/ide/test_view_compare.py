@@ -119,7 +119,7 @@ def test_a_table_says_that_enter_reads_it_then_that_it_is_read_then_what_is_in_i
                    "shift": "large"}],
     }  # fmt: skip
     lines = plain(told(TABLE, data, asked=True))
-    assert "1 added · 0 removed · 2 changed (3 cells)   rows matched by id, found: unique in both" in lines
+    assert lines[4:6] == ["1 added · 0 removed · 2 changed (3 cells)", "rows matched by id, found: unique in both"]
     assert " ~ 1047  52000 → 51900  ·" in lines
     assert " + 9981  48100          free" in lines
     assert lines[-1].endswith("PSI 0.30 moved far  median 3 → 5  nulls 0 → 3")

@@ -1,5 +1,7 @@
 """What the screen asks of two runs: what differs at once, lines, courses and rows when they are looked at."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,32 @@ def test_ended_pairs_are_kept_and_one_that_goes_on_is_read_anew(tmp_path):
     going.finish("failed", at=2.0)
     assert not compare(desk, {"runs": [1, 2]})["going"]
     assert list(desk.kept["comparing"]) == [("1", "2")]
+
+
+def test_metrics_of_a_step_that_goes_on_are_told_and_drawn_as_they_come(root, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    going = LoggedRun(copy, steps=["score"])
+
+    def logs(launch: int, *points: tuple[int, object], item: int | None = None) -> None:
+        with going.path("score", launch).open("a") as file:
+            for x, value in points:
+                record = {"k": "metric", "t": 2_000_000, "i": item, "n": "loss", "v": value, "x": x}
+                file.write(json.dumps(record) + "\n")
+
+    desk = Desk(copy)
+    asked = {"runs": [1, going.number], "name": "score.loss"}
+    logs(1, (0, 9.0), (1, 8.0))
+    logs(2, (0, 0.75), (1, "no number"), (1, 0.5))
+    logs(2, (0, 77.0), item=3)
+    told = compare(desk, {"runs": [1, going.number]})
+    (loss,) = [one for one in told["differences"] if one["subject"] == "score.loss"]
+    assert (loss["before"], loss["after"], loss["detail"]["change"]) == (1 / 3, 0.5, "worse")
+    assert told["courses"] == ["score.loss"] and told["going"]
+    assert compare_series(desk, asked) == {"a": [[0, 1.0], [1, 0.5], [2, 1 / 3]], "b": [[0, 0.75], [1, 0.5]]}
+    logs(2, (2, 0.25))
+    assert compare_series(desk, asked)["b"][-1] == [2, 0.25]
+    going.finish(at=5.0)
 
 
 def test_no_more_pairs_are_kept_than_are_of_use(tmp_path):
