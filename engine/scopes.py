@@ -127,7 +127,7 @@ class _Walker:
         for name in node._fields:
             value: Any = getattr(node, name, None)  # Any: a tree's fields hold nodes, lists, texts
             if isinstance(value, list):
-                for item in value:  # pyright: ignore[reportUnknownVariableType]
+                for item in value:  # pyright: ignore[reportUnknownVariableType]  # a list in a tree can hold all
                     if isinstance(item, ast.AST):
                         self.visit(item)
             elif isinstance(value, ast.AST):

@@ -164,7 +164,7 @@ def _is_printed(record: logging.LogRecord) -> bool:
 
 
 def _prints(handler: logging.Handler) -> bool:
-    return isinstance(handler, logging.StreamHandler) and handler.stream in (STDOUT, STDERR)  # type: ignore[misc]
+    return isinstance(handler, logging.StreamHandler) and handler.stream in (STDOUT, STDERR)  # type: ignore[misc]  # a generic class without its argument
 
 
 @contextlib.contextmanager

@@ -198,9 +198,9 @@ def _shape(value: object) -> str | None:
     if isinstance(value, type):
         return None
     shape = getattr(value, "shape", None)
-    if not isinstance(shape, tuple) or not all(isinstance(one, int) for one in shape):  # type: ignore[misc]
+    if not isinstance(shape, tuple) or not all(isinstance(one, int) for one in shape):  # type: ignore[misc]  # a user's object may have any shape
         return None
-    sizes = " × ".join(f"{one:,}" for one in shape)  # type: ignore[misc]
+    sizes = " × ".join(f"{one:,}" for one in shape)  # type: ignore[misc]  # all are ints, checked above
     kind = type(value).__name__
     dtype = getattr(value, "dtype", None)
     if not shape:

@@ -150,20 +150,20 @@ class _Environ(os._Environ[str]):  # pyright: ignore[reportPrivateUsage]  the cl
 
     def __getitem__(self, key: str) -> str:
         observer = _active
-        if observer is None or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if observer is None or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code is not checked
             return super().__getitem__(key)
         try:
             value: str | None = super().__getitem__(key)
         except KeyError:
-            observer.read_env(key, None, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+            observer.read_env(key, None, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
             raise
-        observer.read_env(key, value, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        observer.read_env(key, value, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
         return value
 
     def __iter__(self) -> Iterator[str]:
         observer = _active
         if observer is not None:
-            observer.read_all_env(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+            observer.read_all_env(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
         return super().__iter__()
 
 
@@ -190,7 +190,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:  # Any: each event has its
 
 
 def _by_import_system() -> bool:
-    return sys._getframe(3).f_code.co_filename == _IMPORT_SYSTEM  # pyright: ignore[reportPrivateUsage]
+    return sys._getframe(3).f_code.co_filename == _IMPORT_SYSTEM  # pyright: ignore[reportPrivateUsage]  # the only way to who called
 
 
 def _user_of_environ(frame: FrameType | None) -> FrameType | None:
@@ -205,7 +205,7 @@ def own_threads() -> Callable[[], bool]:
     For a process that is shared with others (the inline executor in a test or notebook), whose own threads go on
     reading files and printing meanwhile.
     """
-    others = frozenset(sys._current_frames()) - {threading.get_ident()}  # pyright: ignore[reportPrivateUsage]
+    others = frozenset(sys._current_frames()) - {threading.get_ident()}  # pyright: ignore[reportPrivateUsage]  # the only way to who called
     return lambda: threading.get_ident() not in others
 
 

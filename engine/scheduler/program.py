@@ -194,7 +194,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         program = self._program
-        name = program.find(fullname, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        name = program.find(fullname, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who imports
         if name is None:
             return None
         program.served(fullname, name)

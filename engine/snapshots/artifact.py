@@ -54,8 +54,8 @@ class Artifact:
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> "Artifact":
-        columns = tuple(Column(**column) for column in data["columns"])  # type: ignore[arg-type, union-attr]
-        return cls(**(data | {"columns": columns, "parts": tuple(data["parts"])}))  # type: ignore[arg-type]
+        columns = tuple(Column(**column) for column in data["columns"])  # type: ignore[arg-type, union-attr]  # as `to_json` wrote it
+        return cls(**(data | {"columns": columns, "parts": tuple(data["parts"])}))  # type: ignore[arg-type]  # as `to_json` wrote it
 
 
 @dataclass(frozen=True, slots=True)

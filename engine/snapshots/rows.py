@@ -338,7 +338,7 @@ class LiveRows:
 
 def _number(value: object) -> float | None:
     try:
-        return None if isinstance(value, bool) or value is None else float(value)  # type: ignore[arg-type]
+        return None if isinstance(value, bool) or value is None else float(value)  # type: ignore[arg-type]  # a number, by its column
     except (TypeError, ValueError, OverflowError):
         return None
 

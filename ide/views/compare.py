@@ -85,7 +85,7 @@ def rows_of(shown: Shown, *, equal: bool) -> tuple[Row, ...]:
     if equal and shown.same:
         rows.append(Row("equal"))
         rows += [
-            Row(flat(name), Difference(kind, name, value, value), same=True)  # pyright: ignore[reportArgumentType]
+            Row(flat(name), Difference(kind, name, value, value), same=True)  # pyright: ignore[reportArgumentType]  # kinds as the engine sent them
             for kind, name, value in shown.same  # the kind came as a text
         ]
     return tuple(rows)
