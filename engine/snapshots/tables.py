@@ -84,7 +84,8 @@ _RUN_COLUMNS = (
 VIEWS: Mapping[str, str] = {
     "run": f"""select {_RUN_COLUMNS}, params, note, verdict, requested, replay_of, git_commit, dirty, diff, code_hash, env_hash,
         host, user_name, baseline_seq is not distinct from (select max(baseline_seq) from catalog.run where baseline_seq > 0)
-        and baseline_seq > 0 as baseline, coalesce(hidden, starts_with(name, 'hidden/'), false) as hidden, seq from catalog.run where number is not null""",
+        and baseline_seq > 0 as baseline, coalesce(hidden, starts_with(name, 'hidden/'), false) as hidden, seq from catalog.run where number is not null
+        order by number""",  # rows lie as they were last written: a note on a run would move it to the end
     "step_run": """select r.number as run, s.* from catalog.step_run s
         join (select run_id, number from catalog.run) r using (run_id)""",
     "run_metric": """

@@ -245,12 +245,13 @@ async def test_a_question_is_completed_answered_and_remembered(root):
         await type_in(pilot, "select number from ru")
         await pilot.press("tab")
         assert line.value == "select number from run"
+        await type_in(pilot, " order by 1")
         await pilot.press("enter")
         await until(pilot, lambda: "2 rows" in text_of(app))
         assert [row[0] for row in (data(app).sql.grid.body.row(0), data(app).sql.grid.body.row(1))] == ["1", "2"]
         line.value = ""
         await pilot.press("up")
-        assert line.value == "select number from run"
+        assert line.value == "select number from run order by 1"
         line.value = "drop table run"
         await pilot.press("enter")
         await until(pilot, lambda: "not allowed here" in text_of(app))
@@ -259,7 +260,7 @@ async def test_a_question_is_completed_answered_and_remembered(root):
         await pilot.press("escape")
         assert data(app).mode == "table"
         kept = json.loads(json.dumps(data(app).remember()))
-        assert kept["history"] == ["select number from run", "drop table run"]
+        assert kept["history"] == ["select number from run order by 1", "drop table run"]
 
 
 async def test_how_a_table_was_looked_at_is_there_the_next_time(root):

@@ -6,7 +6,9 @@ import pytest
 from small_project import project_in, run
 
 from instep.engine.errors import UsageError
+from instep.engine.snapshots.journal import Journal
 from instep.engine.snapshots.queries import sql
+from instep.engine.snapshots.records import RunNoted
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers(store, query, rows):
     _, found = sql(store, query)
     assert found == rows if rows is not None else found
+
+
+def test_runs_come_in_their_order_whatever_was_written_last(store):
+    with Journal(store / "journal.sqlite") as journal:
+        ((_, first),) = sql(store, "select number, run_id from run where number = 1")[1]
+        journal.append(RunNoted(first, note="later"))
+    assert sql(store, "select number, note from run")[1] == [(1, "later"), (2, "")]
 
 
 def test_at_most_the_wanted_rows_are_fetched(store):
