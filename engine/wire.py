@@ -9,8 +9,9 @@ import os
 import socket
 from collections.abc import Iterator
 
-VERSION = 2
-"""Of this protocol; an engine that speaks another is asked to end and replaced."""
+VERSION = "3.1"
+"""Of this protocol, and after the point `schema.SCHEMA` (importing it would cost every command some milliseconds): an
+engine that speaks or writes another one is asked to end and replaced."""
 LONGEST_PATH = 100
 """Bytes of a socket's path that Linux (107) and macOS (103) both take."""
 

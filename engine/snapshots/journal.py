@@ -15,38 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import Problem, StoreBusy, StoreError
+from ..errors import StoreBusy, StoreError
 from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
 from .artifact import Artifact
 from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
-
-SCHEMA = 1
-"""Kept in `PRAGMA user_version`; a journal with a larger one was written by a newer instep."""
-
-_DDL = """
-create table event(seq integer primary key autoincrement, ts_us integer not null, actor text not null, run_id text,
-    step_run_id text, kind text not null, body text not null);
-create index event_run on event(run_id);
-create table run(number integer primary key autoincrement, run_id text not null unique, state text not null,
-    started_us integer not null, ended_us integer);
-create table cache(step_key text not null, candidate text not null, step_run_id text not null, outputs text not null,
-    observed text not null, last_used_us integer not null, primary key(step_key, candidate)) without rowid;
-create table artifact(identity text primary key, content_hash text not null, body text not null) without rowid;
-create index artifact_content on artifact(content_hash);
-create table object(content_hash text not null, format text not null, bytes integer not null, file_hash text not null,
-    state text not null, last_used_us integer not null, primary key(content_hash, format)) without rowid;
-create table basis(step text primary key, step_run_id text not null, state text not null, step_key text not null,
-    body text not null) without rowid;
-create table history(step text not null, seconds real not null, ended_us integer not null);
-create index history_step on history(step, ended_us);
-create table fingerprint(fingerprint text primary key) without rowid;
-create table definition(digest text primary key, source text not null) without rowid;
-create table accepted(step text not null, step_key text not null, primary key(step, step_key)) without rowid;
-create table pin(content_hash text not null, reason text not null, primary key(content_hash, reason)) without rowid;
-create table lease(name text primary key, pid integer not null, host text not null, boot_id text not null,
-    expires_us integer not null) without rowid;
-create table meta(name text primary key, value text not null) without rowid;
-"""
+from .schema import bring_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +67,8 @@ class Journal:
         with _explained(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._open()
-
-    def _open(self) -> None:
-        version = self._db.execute("pragma user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise StoreError(
-                Problem(
-                    f"{self.path.parent} was written by a newer instep (store version {version}, known: {SCHEMA})",
-                    mend="Upgrade instep, or move that folder away to start with an empty store.",
-                )
-            )
-        if version == 0:
-            self._db.execute("pragma journal_mode=wal")
-            self._create()
-        self._db.execute("pragma synchronous=normal")
-
-    def _create(self) -> None:
-        with self._transaction():
-            if self._db.execute("pragma user_version").fetchone()[0] == 0:
-                for statement in _DDL.split(";"):
-                    self._db.execute(statement)
-                self._db.execute("insert into meta values ('journal_id', ?)", (new_id(),))
-                self._db.execute(f"pragma user_version={SCHEMA}")
+            bring_up(self._db, str(path.parent))
+            self._db.execute("pragma synchronous=normal")
 
     def close(self) -> None:
         self._db.close()

@@ -8,6 +8,9 @@ import pytest
 from instep.engine import client, wire
 from instep.engine.errors import EngineError
 from instep.engine.service import Service
+from instep.engine.snapshots.schema import SCHEMA
+
+OTHER = "0.0"
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def ping(root: Path) -> dict[str, object]:
 
 
 def test_an_engine_that_is_asked_by_another_version_ends(service: Service) -> None:
-    answer = told(service.root, v=wire.VERSION + 1, op="ping")
+    answer = told(service.root, v=OTHER, op="ping")
     assert answer[-1]["gone"] is True
     with pytest.raises(EngineError):
         while True:
@@ -58,7 +61,11 @@ def test_an_engine_of_the_same_version_stays(service: Service) -> None:
 
 def test_a_run_that_goes_on_is_not_cut_off(service: Service) -> None:
     with service.session._running:
-        answer = told(service.root, v=wire.VERSION + 1, op="ping")
+        answer = told(service.root, v=OTHER, op="ping")
         assert answer[-1]["gone"] is False
         assert "Wait for its run" in str(answer[-1]["problems"])
     assert told(service.root, v=wire.VERSION, op="ping")[-1]["t"] == "end"
+
+
+def test_what_the_engine_speaks_says_which_store_it_writes() -> None:
+    assert wire.VERSION.rpartition(".")[2] == str(SCHEMA), "raise the number after the point with every step of `STEPS`"
