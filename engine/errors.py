@@ -8,8 +8,11 @@
     │   ├── StoreBusy       somebody else holds it; worth trying again
     │   └── MissingObject   an artifact's bytes are not in the store
     ├── StepError           a step failed: it raised, died, timed out, or returned what cannot be stored
-    └── EngineError         the background engine cannot be started or reached
-        └── ExecutorError   Ray (or another executor) cannot be started, or cannot ever fit a step
+    ├── EngineError         the background engine cannot be started or reached
+    │   └── ExecutorError   Ray (or another executor) cannot be started, or cannot ever fit a step
+    └── ClusterError        a cluster cannot do what was asked, and says so
+        ├── ClusterUnreachable  no answer, or a broken one; worth trying again: lost sight of, not failed
+        └── ClusterRefused      it does not let us in, or we refuse it: token, open to everybody, version, no room
 
 A problem with a place in the user's files is a `Problem`: a value that can be collected, sent and shown; an error
 carries one or several of them.
@@ -94,6 +97,20 @@ class EngineError(InstepError):
 
 class ExecutorError(EngineError):
     """An executor cannot be started, or has no room that could ever fit a step."""
+
+
+class ClusterError(InstepError):
+    """A cluster cannot do what was asked of it."""
+
+
+class ClusterUnreachable(ClusterError):
+    """Nothing, or nothing whole, came back: what goes on there goes on, and trying again may work."""
+
+    exit_code = 1
+
+
+class ClusterRefused(ClusterError):
+    """The cluster does not let us in, or is not one to work with as it is configured; trying again changes nothing."""
 
 
 def problem_to_json(problem: Problem) -> dict[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from .cluster_tables import cluster_problems
 from .errors import Place, Problem, ProjectError, UsageError, nearest
 from .ids import Json
 
@@ -78,7 +79,11 @@ def load_project(root: Path) -> Project:
     tables = _parse(path) if path.is_file() else _tool_table(root / "pyproject.toml")
     config = CONFIG if path.is_file() else "pyproject.toml"
     text = (root / config).read_text(encoding="utf-8", errors="replace")
-    problems = [*_unknown_keys(tables, config, text), *_wrong_types(tables, config, text)]
+    problems = [
+        *_unknown_keys(tables, config, text),
+        *_wrong_types(tables, config, text),
+        *cluster_problems(_table(tables, "clusters"), config, text),
+    ]
     if problems:
         raise ProjectError(problems[0], *problems[1:])
     project = _table(tables, "project")
