@@ -62,13 +62,22 @@ def attached(db: "DuckDBPyConnection", store: Path, *, write: bool = False) -> G
         raise _explained(error, path) from error
     try:
         yield
-    except duckdb.FatalException as error:
-        raise _explained(error, path) from error
+    except duckdb.Error as error:
+        if is_damage(error):
+            raise _explained(error, path) from error
+        raise
     finally:
         try:
             db.execute("detach catalog")
         except duckdb.Error as error:
             raise _explained(error, path) from error
+
+
+def is_damage(error: "Error") -> bool:
+    """Whether it is the file that is wrong, not the question. A block's checksum is looked at when a query needs it."""
+    import duckdb
+
+    return isinstance(error, duckdb.FatalException) or "Corrupt database file" in str(error)
 
 
 def quoted(text: str) -> str:

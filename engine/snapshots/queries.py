@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingObject, Problem, StoreError, UsageError
 from ..ids import Digest
-from .duck import FILE, Damaged, FileHeld, attached, busy, in_memory, named, quoted
+from .duck import FILE, Damaged, FileHeld, attached, busy, in_memory, is_damage, named, quoted
 from .gate import reading
 from .objects import ObjectStore
 from .projector import project
@@ -74,6 +74,8 @@ class Reader:
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
             self.db.execute("select 1").fetchall()  # an open result would keep the file locked
         except duckdb.Error as error:
+            if is_damage(error):
+                raise
             raise self._refused(error) from None
         return names, rows
 

@@ -2,14 +2,17 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from small_project import project_in, run
 
 from instep.engine.ids import RunId
 from instep.engine.snapshots.catalog import Catalog
-from instep.engine.snapshots.duck import FILE, attached, in_memory
+from instep.engine.snapshots.duck import FILE, Damaged, attached, in_memory
+from instep.engine.snapshots.queries import sql
 from instep.engine.snapshots.records import RunStarted
 from instep.engine.snapshots.upkeep import Upkeep
 from instep.engine.snapshots.verify import quarantined, verify
@@ -81,6 +84,24 @@ def test_a_damaged_catalog_is_made_anew(root, how):
     assert found(root) == [("catalog", True)]
     assert Catalog(root / ".instep").show(1) == before
     assert found(root) == []
+
+
+def test_whatever_byte_of_the_catalog_flips_it_is_told_and_made_anew(root):
+    """A block that a plan needs, one that only a query reads, a free one: DuckDB notices each at another moment."""
+    store = root / ".instep"
+    path = store / FILE
+    whole, wanted = path.read_bytes(), Catalog(store).runs()
+    random = Random(5)
+    for _ in range(25):
+        damaged = bytearray(whole)
+        for _ in range(random.choice((1, 5, 50))):
+            damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+        path.write_bytes(damaged)
+        for query in ("from run", "select max(value) from metric"):
+            with suppress(Damaged):
+                sql(store, query)
+        assert verify(store).sound
+        assert Catalog(store).runs() == wanted
 
 
 def test_a_run_whose_process_died_is_ended(root):
