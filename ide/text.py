@@ -37,12 +37,19 @@ _COLOURS = {
 }
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # what turns the direction of text, or ends a line
 )
+_LINES = str.maketrans({"\n": "⏎", "\t": " "})
 
 
 def clean(text: str) -> str:
     """`text` without anything that a terminal would obey: names, logs and errors come from other people's data."""
     return _CONTROL.sub("", text)
+
+
+def oneline(text: object) -> str:
+    """A name or a path, clean and in one line: a file may be called `a\\n✓ all is well`."""
+    return clean(str(text)).translate(_LINES)
 
 
 def colourful(stream: object = None) -> bool:
@@ -122,7 +129,7 @@ def screen_width() -> int:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
     """Rows under a head, padded, two spaces apart; the last column is cut at the screen's edge. `right` columns are
     set flush right."""
-    cells = [[clean(cell) for cell in row] for row in rows]
+    cells = [[oneline(cell) for cell in row] for row in rows]
     widths = [max(width(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
     flush = set(right)
     room = screen_width()

@@ -85,7 +85,7 @@ def interrupted(flight: Flight, items: tuple[int, ...], turn: Turn) -> None:
     failure = Failure(
         "timeout",
         f"{name} took too long",
-        f"it was stopped after {limit or 0:g} s",
-        "raise `timeout` in @step(…), or make the step faster",
+        f"It was stopped after {limit or 0:g} s.",
+        "Raise `timeout` in @step(…), or make the step faster.",
     )
     brought_down(flight, items, failure, turn)

@@ -5,7 +5,6 @@ line. Everything here distrusts what it looks at: a `repr` may raise, be huge, o
 """
 
 import contextlib
-import datetime
 import linecache
 import re
 import reprlib
@@ -13,10 +12,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import FrameType, TracebackType
 
 from ..errors import InstepError
+from ..patience import TooSlow, within
 from .assignment import Failure, Frame
 from .live import tail
 
@@ -41,6 +41,8 @@ _SIGNALS = {
     "Illegal instruction": signal.SIGILL,
     "Aborted": signal.SIGABRT,
 }
+
+_QUICK = {str, bytes, int, float, complex, bool, type(None)}
 
 UserFile = Callable[[str], str | None]
 """A code object's file name → its path relative to the project's root, None for files that are not the user's."""
@@ -158,8 +160,8 @@ def summarise(value: object, name: str = "") -> str:
         return "•••"
     try:
         text = _SHORT.repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
+    except Exception as error:  # an int of too many digits
+        text = _unshown(value, error)
     text = _ADDRESS.sub("", text).replace("\n", " ")
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
@@ -184,14 +186,25 @@ class _Short(reprlib.Repr):
             if size > 20:
                 return f"{kind.__name__} of {size:,}"
             return super().repr1(x, level)
-        if (shape := _shape(x)) is not None:
-            return shape
-        if isinstance(x, str | bytes | int | float | complex | None | PurePath | datetime.date | datetime.timedelta):
+        if kind in _QUICK:
             return super().repr1(x, level)
-        return self.repr_instance(x, level)
+        try:
+            return within(x, lambda: _shape(x) or _cut(repr(x)))
+        except TooSlow:
+            return f"<{kind.__name__}: its repr takes too long>"
+        except Exception as error:
+            return _unshown(x, error)
 
 
 _SHORT = _Short()
+
+
+def _unshown(value: object, error: Exception) -> str:
+    return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT // 2]}…{text[-MAX_TEXT // 2 :]}"
 
 
 def _shape(value: object) -> str | None:
@@ -210,7 +223,9 @@ def _shape(value: object) -> str | None:
 
 def message_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = within(error, lambda: str(error))
+    except TooSlow:
+        return "<its message cannot be shown: __str__ takes too long>"
     except Exception as broken:
         return f"<its message cannot be shown: __str__ raised {type(broken).__name__}>"
     if isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):

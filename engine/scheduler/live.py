@@ -28,6 +28,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
+from weakref import WeakSet
 
 from ..ids import Json
 
@@ -68,6 +69,7 @@ class LiveFile:
         self._closed = False
         self._flusher: threading.Thread | None = None
         self._watch_size = watch_size
+        _open.add(self)
         if watch_size:
             self._start_flusher()
 
@@ -180,6 +182,13 @@ class LiveFile:
             self._record("log", {"s": "instep", "l": "warning", "m": message})
         self.dropped += 1
 
+    def in_child(self) -> None:
+        """After a fork: what was not written yet is the parent's to write, and its threads and locks stayed there."""
+        self._block.clear()
+        self._block_bytes = 0
+        self._lock, self._wake = threading.RLock(), threading.Event()
+        self._flusher, self._watch_size = None, False
+
     def _start_flusher(self) -> None:
         self._flusher = threading.Thread(target=self._pulse, name="instep-live", daemon=True)
         self._flusher.start()
@@ -206,6 +215,17 @@ class LiveFile:
                 if os.path.sameopenfile(descriptor, self.fd):
                     os.dup2(null, descriptor)
             os.close(null)
+
+
+_open: WeakSet[LiveFile] = WeakSet()
+
+
+def _in_child() -> None:
+    for live in _open:
+        live.in_child()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def read_live(path: str, offset: int = 0) -> tuple[list[Record], int]:

@@ -158,7 +158,8 @@ class RayExecutor:
             return died(assignment.live, assignment.root)
         if isinstance(error, errors.NodeDiedError | errors.ObjectLostError | errors.OwnerDiedError):
             return Failure("lost", "the node that ran it is gone", str(error)[:1000])
-        return Failure("executor", f"instep could not run it: {type(error).__name__}", str(error)[-3000:])
+        mend = "If a step replaces functions of Python or of a library, give that step `isolate=True`."
+        return Failure("executor", f"instep could not run it: {type(error).__name__}", str(error)[-3000:], mend)
 
     def _end(self, launched: "_Launched", failure: Failure) -> None:
         self._look_at(launched)

@@ -24,10 +24,12 @@ from . import failure, results
 from .assignment import Assignment, Failure, Item, ItemOutcome, Outcome
 from .bundle import cached_bundle
 from .capture import capture
+from .forks import end_forked
 from .inputs import Inputs
 from .live import LiveFile, now_us
 from .observe import Observer, every_thread, observing, own_threads
 from .program import Program
+from .replaced import builtins_now, modules_now
 from .seeds import seed_all, seeding
 from .surroundings import surroundings
 
@@ -82,7 +84,11 @@ def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool)
         stack.enter_context(_sink(sink))
         stack.enter_context(seeding())
         stack.enter_context(observing(observer))
-        calls = _call_all(assignment, objects, program, live)
+        put_back = modules_now()
+        try:
+            calls = _call_all(assignment, objects, program, live)
+        finally:
+            put_back()
         items, blocks, written = _store(assignment, calls, objects, live)
     if any(item.failure for item in items):
         _forget()
@@ -100,10 +106,11 @@ def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool)
 
 def _call_all(assignment: Assignment, objects: ObjectStore, program: Program, live: LiveFile) -> list[_Call]:
     calls: list[_Call] = []
+    after = _after_users_code()
     try:
         seed_all(assignment.items[0].seed)
         inputs = Inputs(assignment, objects)
-        function = _function(assignment, program)
+        function = _function(assignment, program, after)
         for item in assignment.items:
             call = _Call(item, now_us())
             calls.append(call)
@@ -111,7 +118,7 @@ def _call_all(assignment: Assignment, objects: ObjectStore, program: Program, li
                 call.failure = function
             else:
                 live.begin_item(item.index)
-                _call(call, function, inputs, assignment, program)
+                _call(call, function, inputs, assignment, program, after)
                 live.end_item(ok=call.failure is None)
             call.ended_us = now_us()
     except KeyboardInterrupt:
@@ -123,10 +130,24 @@ def _call_all(assignment: Assignment, objects: ObjectStore, program: Program, li
     return calls
 
 
-def _function(assignment: Assignment, program: Program) -> Function | Failure:
+def _after_users_code() -> Callable[[], None]:
+    """What is to be done whenever the user's code has returned or raised."""
+    put_back, owner = builtins_now(), os.getpid()
+
+    def after() -> None:
+        put_back()
+        end_forked(owner)
+
+    return after
+
+
+def _function(assignment: Assignment, program: Program, after: Callable[[], None]) -> Function | Failure:
     """The step's function, or why its module could not be imported."""
     try:
-        module = importlib.import_module(assignment.module)
+        try:
+            module = importlib.import_module(assignment.module)
+        finally:
+            after()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -138,13 +159,24 @@ def _function(assignment: Assignment, program: Program) -> Function | Failure:
     return function
 
 
-def _call(call: _Call, function: Function, inputs: Inputs, assignment: Assignment, program: Program) -> None:
+def _call(
+    call: _Call,
+    function: Function,
+    inputs: Inputs,
+    assignment: Assignment,
+    program: Program,
+    after: Callable[[], None],
+) -> None:
     arguments: dict[str, Any] = {}
     try:
         arguments = inputs.positional(call.item)
         params = inputs.params()
         seed_all(call.item.seed)
-        call.values = results.named_outputs(function(*arguments.values(), **params), assignment.outputs)
+        try:
+            value = function(*arguments.values(), **params)
+        finally:
+            after()
+        call.values = results.named_outputs(value, assignment.outputs)
     except KeyboardInterrupt:
         raise
     except results.WrongResult as error:
@@ -282,6 +314,8 @@ def _exits(live: LiveFile) -> Generator[None]:
     def leave(status: int) -> NoReturn:
         if os.getpid() == owner:
             live.exiting(status)
+        else:
+            live.flush()
         real(status)
 
     os._exit = leave

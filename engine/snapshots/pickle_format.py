@@ -190,6 +190,10 @@ def _length(value: object) -> int | None:
 
 
 def _unpicklable(value: object, error: Exception) -> OutputError:
+    if isinstance(error, RecursionError) or "recursion" in str(error):
+        name = class_name(value).rpartition(".")[2]
+        what = f"the output, a {name}, is nested too deep to be stored"
+        return refused(what, "Return it flat: a list of its parts, or a table.", f"{type(error).__name__}: {error}")
     trail, culprit = _culprit(value)
     name = class_name(value).rpartition(".")[2]
     where = f"its `{trail}` is a {class_name(culprit)}" if trail else ""

@@ -4,6 +4,8 @@ import re
 import reprlib
 from typing import Any, Final
 
+from ..patience import TooSlow, within
+
 MOST: Final = 2_000
 _ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 
@@ -20,8 +22,8 @@ def of_value(value: Any) -> str:  # Any: whatever a user returned
     builtin containers are gone through, and what fails is named instead."""
     try:
         return plain(_REPR.repr(value))
-    except (Exception, SystemExit) as error:
-        return f"<{type(value).__qualname__}, whose repr raises {type(error).__name__}>"
+    except Exception as error:  # an int of too many digits
+        return _unshown(value, error)
 
 
 def of_table(table: Any) -> str:  # Any: a pyarrow table; pyarrow is not imported here
@@ -52,7 +54,27 @@ def _cell(value: object) -> str:
     return text.replace("\t", " ").replace("\n", " ")[:40]
 
 
-_REPR = reprlib.Repr()
+class _Repr(reprlib.Repr):
+    """Builtin containers are gone through here; everything else is asked, and not waited for for long."""
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            text = within(x, lambda: repr(x))
+        except TooSlow:
+            return f"<{type(x).__qualname__}, whose repr takes too long>"
+        except Exception as error:
+            return _unshown(x, error)
+        if len(text) <= self.maxother:
+            return text
+        half = (self.maxother - 3) // 2
+        return f"{text[:half]}...{text[-half:]}"
+
+
+def _unshown(value: object, error: Exception) -> str:
+    return f"<{type(value).__qualname__}, whose repr raises {type(error).__name__}>"
+
+
+_REPR = _Repr()
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 20
 _REPR.maxstring = _REPR.maxother = 400
 _REPR.maxlevel = 4

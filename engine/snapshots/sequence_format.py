@@ -48,7 +48,9 @@ class SequenceFormat:
         refs, block = store_items(value, objects)
         for at, one in enumerate(refs):
             if not isinstance(one, ItemRef):
-                raise type(one)(f"item {at}: {one.problems[0].what}", mend=one.problems[0].mend) from one
+                raise type(one)(
+                    f"item {at} of what it returned: {one.problems[0].what}", mend=one.problems[0].mend
+                ) from one
         joined = join([one for one in refs if isinstance(one, ItemRef)], objects, type(value).__name__)
         return Stored(joined.artifact, (*joined.objects, *(block.objects if block else ())))
 

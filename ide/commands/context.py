@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,14 @@ def root_of(arguments: argparse.Namespace) -> Path:
     return find_root(Path(arguments.directory or os.getcwd())).resolve()
 
 
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What JSON allows in its strings and a terminal would obey."""
+
+
 def put_json(document: Mapping[str, Any]) -> None:  # Any: a documented JSON object
     """The one object that a program reads, alone on stdout."""
-    json.dump(plain(document), sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+    text = json.dumps(plain(document), ensure_ascii=False, indent=2)
+    sys.stdout.write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def complain(*problems: Problem | Mapping[str, Any]) -> None:  # Any: a problem as the engine sent it

@@ -13,8 +13,9 @@ from typing import Any
 from ...engine.errors import UsageError
 from ...engine.project import STORE
 from ...engine.snapshots.catalog import Catalog
-from ..text import MARKS, clean, colourful, number, pad, paint, plural, seconds, size, table
+from ..text import MARKS, clean, colourful, number, oneline, pad, paint, plural, seconds, size, table
 from .context import DONE, FAILED, put_json, root_of
+from .printing import print_frames, print_values
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
 _METRICS = 5
@@ -136,10 +137,8 @@ def _print_run(document: Document) -> None:
 
 def _print_values(title: str, values: Mapping[str, object]) -> None:
     if values:
-        width = max(len(clean(name)) for name in values)
         print(f"\n{title}")
-        for name, value in values.items():
-            print(f"  {pad(clean(name), width)}  {number(value)}")
+        print_values(values, "`--json` has them")
 
 
 def _print_step(document: Document) -> None:
@@ -156,7 +155,7 @@ def _print_step(document: Document) -> None:
         _print_error(document["error"])
     _print_values("metrics", document["metrics"])
     for one in document["files"]:
-        print(f"  reads {clean(one['path'])} ({size(one['bytes'])}, {one['content_hash'][:12]})")
+        print(f"  reads {oneline(one['path'])} ({size(one['bytes'])}, {one['content_hash'][:12]})")
     failed = [one for one in document["items"] if one["state"] == "failed"]
     if document["items"]:
         print(f"\n{plural(len({one['item'] for one in document['items']}), 'item')}, {len(failed)} failed")
@@ -172,9 +171,7 @@ def _print_step(document: Document) -> None:
 def _print_error(error: Document) -> None:
     on = colourful()
     print(f"  {paint(clean(error['title']), 'failed', on=on)}")
-    for frame in error.get("frames") or ():
-        source = clean(frame["source"].strip())
-        print(f"    {clean(frame['path'])}:{frame['line']} in {clean(frame['function'])}: {source}")
+    print_frames(error.get("frames") or (), on=on)
     for text in (error.get("message"), error.get("mend")):
         if text:
             print("\n".join(f"  {clean(line)}" for line in str(text).splitlines()))

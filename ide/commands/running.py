@@ -15,10 +15,13 @@ from typing import Any
 
 from ...engine import client
 from ...engine.errors import EngineError, UsageError
-from ..text import MARKS, clean, colourful, fit, number, pad, paint, plural, screen_width, seconds
+from ..text import MARKS, clean, colourful, fit, number, oneline, pad, paint, plural, screen_width, seconds
 from .context import DONE, FAILED, INTERRUPTED, MISTAKE, complain, put_json, root_of
+from .printing import print_frames, print_values
 
 Message = Mapping[str, Any]  # Any: JSON from the engine
+_LONGEST = 2_000
+"""Characters of a printed line that are shown while it runs."""
 
 
 def request_of(arguments: argparse.Namespace, op: str) -> dict[str, object]:
@@ -117,6 +120,7 @@ class Follower:
         self._reasons: dict[str, Sequence[str]] = {}
         self._fresh: set[str] = set()
         self._shown: set[str] = set()
+        self._run: object = ""
 
     def take(self, message: Message) -> None:
         """One message of the engine."""
@@ -131,13 +135,21 @@ class Follower:
                 began = self._running.get(message["step"], (time.monotonic(), {}))[0]
                 self._running[message["step"]] = (began, message)
             case "log" if self._logs:
-                for line in message["lines"]:
-                    self.say(paint(f"  {message['step']} │ ", "dim", on=self._on) + clean(str(line.get("m", ""))))
+                self._log(message)
             case "note":
                 self.say(paint(f"  {clean(message['text'])}", "dim", on=self._on))
             case _:
                 pass
         self._now()
+
+    def _log(self, message: Message) -> None:
+        """What a step printed, in the size that a person reads; all of it is in the log."""
+        lead = paint(f"  {message['step']} │ ", "dim", on=self._on)
+        for line in message["lines"]:
+            self.say(lead + fit(oneline(line.get("m", "")), _LONGEST))
+        if message.get("more"):
+            where = f"`instep log {self._run}/{message['step']}` has them"
+            self.say(lead + paint(f"… and {plural(message['more'], 'more line')}; {where}", "dim", on=self._on))
 
     def say(self, line: str) -> None:
         if self._live:
@@ -146,6 +158,7 @@ class Follower:
 
     def _begin(self, message: Message) -> None:
         steps = message["steps"]
+        self._run = message["run"]
         self._width = max((len(clean(one["name"])) for one in steps), default=0)
         self._width = min(self._width, 40)
         self._reasons = {one["name"]: one["reasons"] for one in steps}
@@ -235,9 +248,7 @@ def show_end(document: Message) -> None:
             show_error(step["name"], step["error"])
     if document["metrics"]:
         print()
-        width = max(len(name) for name in document["metrics"])
-        for name, value in document["metrics"].items():
-            print(f"  {pad(clean(name), width)}  {number(value)}")
+        print_values(document["metrics"], f"`instep show {document['run']} --json` has them")
     states = [step["state"] for step in document["steps"]]
     told = ", ".join(
         f"{states.count(state)} {word}"
@@ -264,20 +275,19 @@ def show_error(name: str, error: Message) -> None:
     message = clean(str(error.get("message") or ""))
     for line in message.splitlines()[:12]:
         print(f"  {line}")
-    for frame in (error.get("frames") or [])[-6:]:
-        print(f"  {clean(frame['path'])}:{frame['line']} in {clean(frame['function'])}")
-        print(f"      {paint(clean(frame['source'].strip()), 'bold', on=on)}")
     frames = error.get("frames") or []
+    print_frames(frames, on=on)
     if frames and frames[-1]["locals"]:
-        print(
-            "  where "
-            + ", ".join(f"{clean(key)} = {clean(value)}" for key, value in frames[-1]["locals"].items())[:400]
-        )
+        print("  where " + fit(_pairs(frames[-1]["locals"]), 400))
     given = error.get("arguments") or {}
     if given:
-        print("  given " + ", ".join(f"{clean(key)} = {clean(value)}" for key, value in given.items())[:400])
+        print("  given " + fit(_pairs(given), 400))
     if error.get("mend"):
         print(f"  {clean(str(error['mend']))}")
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{oneline(name)} = {oneline(value)}" for name, value in values.items())
 
 
 def _complained(message: Message) -> int:
@@ -350,7 +360,10 @@ def show_status(document: Message, *, verbose: bool = False) -> None:
             print(paint(f"    ? {clean(str(spot))}", "dim", on=on))
     others = [f"{sum(one['state'] == state for one in steps)} {state}" for state in ("stale", "pending", "failed")]
     told = ", ".join(text for text in others if not text.startswith("0 "))
-    print(f"{document['project']}: {plural(len(steps), 'step')}, {len(fresh)} fresh" + (f", {told}" if told else ""))
+    print(
+        f"{oneline(document['project'])}: {plural(len(steps), 'step')}, {len(fresh)} fresh"
+        + (f", {told}" if told else "")
+    )
 
 
 def watch(arguments: argparse.Namespace) -> int:

@@ -1,5 +1,7 @@
 """A worker calls a step as it was declared, keeps what it returns, and leaves the process as it found it."""
 
+import builtins
+import json
 import os
 import random
 import sys
@@ -222,3 +224,43 @@ def test_a_step_finds_authoring_in_place(bench):
     """)
     outcome = bench.run(outputs=("a", "b"))
     assert [one.inline for one in outcome.items[0].outputs.values()] == ["1", "2"]
+
+
+def test_what_a_step_replaces_of_python_is_put_back(bench):
+    before = (len, json.dumps, os.getpid)
+    bench.step("""
+        import builtins, json, os
+        def work():
+            builtins.len = lambda _: 7
+            json.dumps = os.getpid = None
+            builtins.of_a_library = True
+            return 1
+        def look(): return [len("ab"), json.dumps(1), os.getpid() > 0]
+    """)
+    assert bench.value() == 1
+    assert (len, json.dumps, os.getpid) == before
+    assert bench.value("look") == [2, "1", True]
+    assert vars(builtins).pop("of_a_library")
+
+
+def test_a_forked_child_stores_and_answers_nothing(bench):
+    bench.step("""
+        import os, sys
+        def work():
+            codes = []
+            for how in ("return", "raise", "exit", "text"):
+                child = os.fork()
+                if not child:
+                    print(how)
+                    if how == "return": return how
+                    if how == "raise": raise ValueError("of the child")
+                    sys.exit(3 if how == "exit" else "bye")
+                codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            return codes
+    """)
+    from instep.engine.scheduler.isolated import run_isolated
+
+    assert bench.value_of(run_isolated(bench.assign())) == [0, 1, 3, 1]
+    lines = bench.lines()
+    assert [lines.count(one) for one in ("return", "raise", "exit", "bye", "ValueError: of the child")] == [1] * 5
+    assert len(bench.records("start")) == len(bench.records("end")) == 1
