@@ -1,5 +1,6 @@
 """Objects of the user's are asked, and given up when they take too long."""
 
+import sys
 import threading
 import time
 
@@ -15,7 +16,7 @@ def test_an_answer_and_an_error_come_through() -> None:
     with pytest.raises(ZeroDivisionError):
         within(1, lambda: 1 / 0)
     with pytest.raises(RuntimeError, match="SystemExit was raised"):
-        within(1, lambda: exit(3))
+        within(1, lambda: sys.exit(3))
 
 
 def test_a_loop_without_end_is_ended_and_its_class_not_asked_again() -> None:
