@@ -14,6 +14,7 @@ from ..engine.ids import Json
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _USE: Final = re.compile(r"([\d.eE+-]+)([KMGT]?i?B?)/([\d.eE+-]+)([KMGT]?i?B?) (\S+)")
+_WORKER: Final = "--python_worker_command="
 _OWN: Final = ("node:", "object_store_memory", "accelerator_type:")
 """Resources by which Ray keeps its own books."""
 
@@ -42,7 +43,8 @@ class Running:
 class NodeState:
     """`total` are logical resources by Ray's names (`CPU`, `GPU`, `memory` in bytes, custom ones), `used` what tasks
     hold of them (None where the cluster does not say); `cpu` in percent and `memory_used`/`memory` in bytes are the
-    machine's. `since` and `until` are seconds since 1970; `until` and `why` are those of a dead node."""
+    machine's. `since` and `until` are seconds since 1970; `until` and `why` are those of a dead node. `python` is the
+    interpreter that Ray itself runs by there, "" where the cluster does not say."""
 
     node_id: str
     host: str
@@ -60,6 +62,7 @@ class NodeState:
     memory_used: int | None = None
     memory: int | None = None
     running: tuple[Running, ...] = ()
+    python: str = ""
 
     @property
     def available(self) -> Mapping[str, float]:
@@ -119,6 +122,7 @@ def _node(
         memory_used=_whole(used),
         memory=_whole(total),
         running=tuple(_running(tasks)) if alive else (),
+        python=_python(live.get("cmdline")),
     )
 
 
@@ -142,6 +146,15 @@ def _gpus(told: Json) -> Iterator[Gpu]:
                 memory_used=None if used is None else int(used * 2**20),
                 memory=None if total is None else int(total * 2**20),
             )
+
+
+def _python(cmdline: Json) -> str:
+    """The raylet is told how to start a worker: the interpreter first, its path as it is there."""
+    for word in cmdline if isinstance(cmdline, list) else ():
+        if isinstance(word, str) and word.startswith(_WORKER):
+            path = re.split(r" \S*setup_worker\.py| \S*default_worker\.py", word.removeprefix(_WORKER), maxsplit=1)[0]
+            return path if path.startswith("/") else ""
+    return ""
 
 
 def _running(tasks: Iterable[Mapping[str, Json]]) -> Iterator[Running]:

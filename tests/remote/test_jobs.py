@@ -12,7 +12,7 @@ from instep.engine.ids import new_id
 from instep.remote.jobs import PACKAGE_BYTES, JobsPort
 from instep.remote.nodes import NodeState
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

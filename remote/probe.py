@@ -1,0 +1,137 @@
+"""Runs on a cluster as a job, and prints in one line what its machines have and what is installed on them.
+
+Nothing of instep and nothing beyond the standard library and Ray is used, and no syntax that an old Python does not
+know: what cannot run here has to be told by something that can. Of environment variables only those that were asked for
+are looked at, and of them only a keyed digest leaves the machine.
+"""
+
+from __future__ import annotations
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Ray's functions are typed for whoever decorates by them.
+import json
+import logging
+import sys
+from typing import Any
+
+MARK = "instep-probe: "
+"""What the line begins with, among whatever else a job's log has."""
+NODE_SECONDS = 40
+"""How long another node may take: it has to start a worker, on a busy one that takes a while."""
+
+
+def look(names: list[str], salt: str) -> dict[str, Any]:  # Any: JSON
+    """What the machine that this runs on is. Self-contained: Ray takes it to other nodes by value."""
+    import os
+    import platform
+    import re
+    import shutil
+    import socket
+    import subprocess
+    import sys
+    from hashlib import blake2b
+    from importlib.metadata import distributions
+
+    def packages() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for one in distributions():
+            name = one.metadata["Name"]
+            if name:  # a half-removed distribution has none
+                found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), one.version)
+        return found
+
+    def gpus() -> tuple[list[str], str | None]:
+        query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        try:
+            told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+        except (OSError, subprocess.SubprocessError):
+            return [], None
+        rows = [line.rpartition(", ") for line in told.splitlines() if line.strip()]
+        return [name for name, _, _ in rows], rows[0][2] if rows else None
+
+    def processor() -> str:
+        try:
+            with open("/proc/cpuinfo") as lines:
+                for line in lines:
+                    if line.startswith("model name"):
+                        return line.partition(":")[2].strip()
+        except OSError:
+            pass
+        return platform.processor() or platform.machine()
+
+    def free_home(home: str) -> int | None:
+        """Bytes that fit there; None where nothing can be written."""
+        try:
+            return shutil.disk_usage(home).free if os.access(home, os.W_OK | os.X_OK) else None
+        except OSError:
+            return None
+
+    def ray_version() -> str:
+        try:
+            import ray
+
+            return ray.__version__
+        except ImportError:
+            return ""
+
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        memory = 0
+    kinds, driver = gpus()
+    home = os.path.expanduser("~")
+    seen = {name: os.environ[name] for name in names if name in os.environ}
+    return {
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "ray": ray_version(),
+        "packages": packages(),
+        "env": {
+            name: blake2b(value.encode(), key=salt.encode(), digest_size=16).hexdigest() for name, value in seen.items()
+        },
+        "cpus": os.cpu_count() or 1,
+        "memory": memory,
+        "processor": processor(),
+        "system": platform.system() + " " + platform.release(),
+        "gpus": kinds,
+        "driver": driver,
+        "home": home,
+        "home_free": free_home(home),
+    }
+
+
+def look_everywhere(names: list[str], salt: str) -> dict[str, Any]:  # Any: JSON
+    """`look` on this node and, by a task each that takes no room, on all others; by node id. A node that does not
+    answer in time has a text instead."""
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    here = ray.get_runtime_context().get_node_id()
+    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    asked = {
+        task.options(scheduling_strategy=On(node_id=node, soft=False)).remote(names, salt): node for node in others
+    }
+    found: dict[str, Any] = {here: look(names, salt)}
+    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS) if asked else ([], [])
+    for one in done:
+        try:
+            found[asked[one]] = ray.get(one)
+        except RayError as error:
+            found[asked[one]] = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    for one in late:
+        found[asked[one]] = f"no answer within {NODE_SECONDS} s"
+        ray.cancel(one, force=True)
+    return found
+
+
+def main(words: list[str]) -> None:
+    names, salt = json.loads(words[0]), words[1]
+    print(MARK + json.dumps(look_everywhere(names, salt)), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
