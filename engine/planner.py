@@ -50,7 +50,7 @@ class Planner:
         self._indexed = False
         self._packages_file = store / "packages.json"
         self._packages: Packages | None = None
-        self._config = b""
+        self._config: bytes | None = None
         self._good: dict[str, bytes] = {}
         self._code: Mapping[str, bytes] = {}
         self._graph: Graph | None = None
@@ -141,11 +141,11 @@ class Planner:
         try:
             now = path.read_bytes()
         except OSError:
-            now = b""
-        if now == self._config and now:
+            now = None
+        if now is not None and now == self._config:
             return False
-        first, self._config = not self._config, now
-        if first:
+        first, self._config = self._config is None, b"\0" if now is None else now
+        if first and now is not None:
             return True
         try:
             self.project = load_project(self.project.root)

@@ -78,6 +78,8 @@ def load_project(root: Path) -> Project:
     path = root / CONFIG
     tables = _parse(path) if path.is_file() else _tool_table(root / "pyproject.toml")
     config = CONFIG if path.is_file() else "pyproject.toml"
+    if not (root / config).is_file():
+        raise ProjectError(f"there is no {CONFIG} in {root} any more", mend="Put it back.")
     text = (root / config).read_text(encoding="utf-8", errors="replace")
     problems = [
         *_unknown_keys(tables, config, text),

@@ -52,7 +52,3 @@ def root(history: Path, tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(history, copy)
     with engine(copy):
         yield copy
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--new-looks", action="store_true", help="write tests/ide/looks anew")

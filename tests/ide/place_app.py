@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from textual.pilot import Pilot
-
 from instep.ide.app import InstepApp
 from instep.ide.feed import Feed
 
@@ -72,12 +70,3 @@ def app_on(root: Path, place: str) -> InstepApp:
     app = InstepApp(root, Told())
     app.kept = {"place": place}
     return app
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until something is so. Raises AssertionError."""
-    for _ in range(int(seconds / 0.02)):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come about")

@@ -80,7 +80,7 @@ def ask(root: Path, request: dict[str, object]) -> dict[str, object]:
 @contextmanager
 def engine(root: Path) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, str(HERE / "inline_engine.py"), str(root)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (channel := wire.connect(str(root))) is None:
         assert process.poll() is None, "the engine did not start"
         assert time.monotonic() < deadline
@@ -90,7 +90,7 @@ def engine(root: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 Typed = Pilot[None]
@@ -116,13 +116,25 @@ async def opened(
         yield app, pilot
 
 
-async def until(pilot: Typed, holds: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for something to become true, as long as a person would."""
+async def until(pilot: Typed, holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something to become true, and then for all that the screen is still busy with."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not happen; there stands\n{text_of(pilot.app)}"
         await pilot.pause(0.02)
-    await pilot.pause()
+    await at_rest(pilot)
+
+
+async def at_rest(pilot: Typed, seconds: float = 60) -> None:
+    """Wait until every question to the reading process is answered, and what the answers say stands on the screen."""
+    deadline = time.monotonic() + seconds
+    rounds = 0
+    while rounds < 2 and time.monotonic() < deadline:  # an answer may lead to a question
+        await pilot.pause()
+        asker = pilot.app.asker
+        rounds = 0 if asker._starting.locked() or asker._waiting else rounds + 1
+        if not rounds:
+            await pilot.pause(0.02)
 
 
 def text_of(app: InstepApp) -> str:

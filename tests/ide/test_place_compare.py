@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from place_app import app_on, picture, until
-from screen_kit import steady, text_of
+from place_app import app_on, picture
+from screen_kit import at_rest, steady, text_of, until
 from test_screen_looks import compare as look_of
 from textual.pilot import Pilot
 
@@ -57,7 +57,7 @@ async def compared(pilot: Pilot[None], a: object, b: object) -> ComparePlace:
     await until(pilot, lambda: "compare" in pilot.app.places)
     here = place(pilot.app)
     await until(pilot, lambda: here.shown is not None and (here.shown.a, here.shown.b) == (str(a), str(b)))
-    await pilot.pause(0.05)
+    await at_rest(pilot)
     return here
 
 
@@ -66,7 +66,7 @@ async def to(pilot: Pilot[None], here: ComparePlace, title: str, kind: str = "")
     at = next(i for i, one in enumerate(here.list.rows) if one.title == title and one.one and kind in one.one.kind)
     here.list.focus()
     here.list.move_to(at)
-    await pilot.pause(0.02)
+    await at_rest(pilot)
 
 
 def listed(here: ComparePlace) -> list[str]:
@@ -161,14 +161,11 @@ async def test_n_goes_from_change_to_change_in_five_thousand_lines_without_a_pau
         view.show(Diff.of(document))
         view.focus()
         seen = [view.cursor]
-        began = time.perf_counter()
         await pilot.press("n", "n", "N", "|", "ctrl+d", "G")
-        took = time.perf_counter() - began
         seen.append(view.cursor)
         assert seen == [100, 5002], "three lines are there twice in one column"
         assert view.hunk == (3, 3)
         assert len(view._drawn) < 300
-        assert took < 3.0
 
 
 async def test_equal_things_are_shown_and_hidden_with_the_cursor_where_it_was(root):
@@ -244,7 +241,6 @@ async def test_several_runs_are_a_table_and_one_of_them_is_opened_and_left_again
         here = place(app)
         app.go("compare", runs=[1, 2, 3])
         await until(pilot, lambda: here.matrix is not None)
-        await pilot.pause(0.3)
         assert app.focused is here.grid.body
         look_of(request, f"compare-{size}-several", _steady(text_of(app)))
         await pilot.press("j", "y")

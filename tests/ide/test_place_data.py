@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from screen_kit import ask, engine, opened, text_of, until, write_project
+from screen_kit import ask, at_rest, engine, opened, text_of, until, write_project
 
 from instep.ide.screens.data import DataPlace
 
@@ -91,7 +91,7 @@ async def test_odd_texts_break_no_line(root, size):
     async with shows(root, size) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("enter", "l", "l")
-        await pilot.pause(0.4)
+        await at_rest(pilot)
         lines = text_of(app).split("\n")
         assert len(lines) == size[1]
         assert all(one.cell_length == size[0] for one in app.screen._compositor.render_strips())
@@ -221,7 +221,7 @@ async def test_e_writes_a_file_and_asks_before_it_overwrites(root):
         await pilot.press("E", "enter")
         await until(pilot, lambda: "overwrite it?" in text_of(app))
         await pilot.press("n")
-        await pilot.pause(0.2)
+        await at_rest(pilot)
         assert (root / "clean_v2.parquet").read_text() == "mine"
         await pilot.press("E", *["backspace"] * 7, *"txt", "enter")
         await until(pilot, lambda: "cannot be written" in text_of(app))

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from place_app import app_on, picture, until
+from place_app import app_on, picture
+from screen_kit import at_rest, until
 from textual import events
 from textual.pilot import Pilot
 
@@ -295,7 +296,7 @@ async def test_a_new_run_is_gone_to_unless_an_old_one_was_chosen(root):
         await pilot.press("[")
         await until(pilot, lambda: head(here).startswith(" run 2"))
         app.feed.say(started)
-        await pilot.pause(0.5)
+        await at_rest(pilot)
         assert head(here).startswith(" run 2")
         run.finish()
 

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from place_app import app_on, picture, until
+from place_app import app_on, picture
+from screen_kit import at_rest, until
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "reading"))
@@ -36,7 +37,7 @@ async def shown(pilot: Pilot[None], number: int | None = None) -> TimePlace:
     await until(pilot, lambda: "time" in pilot.app.places)
     here = place(pilot.app)
     await until(pilot, lambda: here.chart is not None and number in (None, here.chart.number))
-    await pilot.pause(0.05)
+    await at_rest(pilot)
     return here
 
 

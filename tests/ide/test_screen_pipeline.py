@@ -43,7 +43,7 @@ async def test_a_save_makes_stale_and_runs(root: Path) -> None:
 async def test_p_pauses_what_a_save_does(root: Path) -> None:
     async with opened(root) as (app, pilot):
         await pilot.press("p")
-        await pilot.pause(0.2)
+        await until(pilot, lambda: "paused" in app.query_one("#top").plain)
         (root / "pipeline.py").write_text(PIPELINE.replace("WEIGHT = 2.0", "WEIGHT = 8.0"))
         await until(pilot, lambda: app.live.count("stale") == 1)
         await pilot.pause(0.3)
@@ -108,7 +108,9 @@ async def test_x_ends_the_run(tmp_path: Path) -> None:
 
 
 async def test_the_screen_may_close_while_a_run_goes_on(tmp_path: Path) -> None:
-    slow = PIPELINE.replace('    return f"the', '    import time\n    time.sleep(1.5)\n    return f"the')
+    gate = tmp_path / "gate"
+    waits = f"    import os, time\n    while not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
+    slow = PIPELINE.replace('    return f"the', waits + '    return f"the')
     root = write_project(tmp_path / "slow", slow)
     with engine(root):
         async with opened(root) as (app, pilot):
@@ -116,6 +118,7 @@ async def test_the_screen_may_close_while_a_run_goes_on(tmp_path: Path) -> None:
             await until(pilot, lambda: app.live.steps["report"].running)
         async with opened(root) as (app, pilot):
             assert app.live.going, "a screen that comes later sees the run"
+            gate.touch()
             await until(pilot, lambda: app.live.last == "done")
 
 

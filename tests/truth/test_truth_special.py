@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 import pytest
 from harness import Bench
 
+from instep.engine.errors import ProjectError
 from instep.engine.ids import StepName
 from instep.engine.params import parse_set
 from instep.engine.planner import Wishes
@@ -346,6 +347,18 @@ def test_a_syntax_error_keeps_the_last_good_graph_of_a_living_session(tmp_path: 
         assert document["problems"][0]["place"] == "pipeline.py:3"
     finally:
         session.close()
+
+
+def test_a_project_that_is_gone_is_said_to_be_gone_as_often_as_one_looks(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "project", {"pipeline.py": READS, "data.txt": "one"})
+    with bench.living() as session:
+        for name in ("instep.toml", "pipeline.py"):
+            (bench.root / name).unlink()
+        for _ in range(2):
+            with pytest.raises(ProjectError, match=r"no instep\.toml"):
+                session.look(RunRequest())
+        bench.write({"instep.toml": "", "pipeline.py": READS})
+        assert len(session.look(RunRequest())[1].steps) == 2
 
 
 def test_a_replay_runs_the_snapshot_whatever_the_folder_holds(tmp_path: Path) -> None:

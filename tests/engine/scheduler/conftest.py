@@ -108,7 +108,7 @@ class Launcher:
         self.executor.launch(assignment)
         return self.ended(assignment)
 
-    def ended(self, assignment: Assignment, seconds: float = 20) -> Finished | Crashed:
+    def ended(self, assignment: Assignment, seconds: float = 60) -> Finished | Crashed:
         while assignment.launch not in self.last:
             event = self.events.get(timeout=seconds)
             if not isinstance(event, Started):
@@ -117,9 +117,17 @@ class Launcher:
 
     def started(self, assignment: Assignment) -> Started:
         self.executor.launch(assignment)
-        event = self.events.get(timeout=20)
+        event = self.events.get(timeout=60)
         assert isinstance(event, Started)
-        time.sleep(0.1)  # "started" is when the worker begins, the step's own code comes a little later
+        return event
+
+    def inside(self, assignment: Assignment) -> Started:
+        """Launch and wait for the step's own code, which comes after "started" and prints something at once."""
+        event = self.started(assignment)
+        deadline = time.monotonic() + 60
+        while not any(one["k"] == "log" for one in read_live(assignment.live)[0]):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         return event
 
     def outcome(self, assignment: Assignment) -> Outcome:

@@ -189,7 +189,11 @@ def test_what_cannot_be_pickled_is_named_by_its_path(objects):
     assert error.value.problems[0].mend
 
 
-@pytest.mark.parametrize("value", [iter([1]), (n for n in ()), pl.LazyFrame({"a": [1]}), threading.Lock()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [iter([1]), (n for n in ()), pl.LazyFrame({"a": [1]}), threading.Lock()],
+    ids=["iterator", "generator", "lazy", "lock"],
+)
 def test_what_can_be_used_once_is_refused_with_a_mend(objects, value):
     with pytest.raises(OutputError) as error:
         store(value, objects)
