@@ -7,12 +7,11 @@ are looked at, and of them only a keyed digest leaves the machine.
 
 from __future__ import annotations
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# Ray's functions are typed for whoever decorates by them.
 import json
-import logging
 import sys
 from typing import Any
+
+from .everywhere import everywhere
 
 MARK = "instep-probe: "
 """What the line begins with, among whatever else a job's log has."""
@@ -101,36 +100,9 @@ def look(names: list[str], salt: str) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def look_everywhere(names: list[str], salt: str) -> dict[str, Any]:  # Any: JSON
-    """`look` on this node and, by a task each that takes no room, on all others; by node id. A node that does not
-    answer in time has a text instead."""
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
-
-    ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
-    task = ray.remote(num_cpus=0, max_retries=0)(look)
-    asked = {
-        task.options(scheduling_strategy=On(node_id=node, soft=False)).remote(names, salt): node for node in others
-    }
-    found: dict[str, Any] = {here: look(names, salt)}
-    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS) if asked else ([], [])
-    for one in done:
-        try:
-            found[asked[one]] = ray.get(one)
-        except RayError as error:
-            found[asked[one]] = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    for one in late:
-        found[asked[one]] = f"no answer within {NODE_SECONDS} s"
-        ray.cancel(one, force=True)
-    return found
-
-
 def main(words: list[str]) -> None:
     names, salt = json.loads(words[0]), words[1]
-    print(MARK + json.dumps(look_everywhere(names, salt)), flush=True)
+    print(MARK + json.dumps(everywhere(look, [names, salt], NODE_SECONDS)), flush=True)
 
 
 if __name__ == "__main__":
