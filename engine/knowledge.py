@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from .ids import Digest, StepName
 from .snapshots.artifact import Artifact
@@ -51,9 +50,10 @@ class Recorded:
         return self.journal.source_of(definition)
 
     def present(self, cached: Cached) -> bool:
-        """Whether every object of the result is in the store; whether its bytes are right is for `verify`."""
-        names: list[Any] = cached.outputs.get("objects", []) if isinstance(cached.outputs, dict) else []  # type: ignore[assignment]  # as `Recorder` wrote it
-        return all(os.path.exists(f"{self._objects}/{str(one)[:2]}/{one}") for one in names)
+        """Whether every object of the result is in the store, or on a cluster from where it can be had; whether its bytes
+        are right is for `verify`."""
+        gone = [one for one in cached.object_names() if not os.path.exists(f"{self._objects}/{one[:2]}/{one}")]
+        return not gone or len(self.journal.away(gone)) == len(set(gone))
 
     def artifacts(self, identities: Iterable[Digest]) -> dict[Digest, Artifact]:
         return self.journal.artifacts(identities)

@@ -196,7 +196,7 @@ class Recorder:
             self.notes.append(f"{changed} changed while {name} read it: the result is shown, not kept")
         elif self.setting.record:
             self._remember(plan, flight.step_run_id, self._outputs(step), flight.metrics, observed)
-            self._writing.history.append((name, seconds))
+            self._writing.history.append((name, seconds, self.setting.target))
         ended = self._ended(name, flight.step_run_id, "done", attempt)
         self._writing.events.append(
             replace(
@@ -305,7 +305,7 @@ class Recorder:
         if self.setting.record:
             self._remember(plan, fan.step_run_id, outputs, metrics, fan.observed)
             if fan.ran():
-                self._writing.history.append((name, fan.elapsed()))
+                self._writing.history.append((name, fan.elapsed(), self.setting.target))
         self._writing.events.append(
             replace(
                 self._ended(name, fan.step_run_id, "done" if fan.ran() else "reused"),

@@ -21,6 +21,9 @@ from .artifact import Artifact
 from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
 from .schema import bring_up
 
+AWAY = "away:"
+"""How the state of an object begins that is on a cluster (named after it) and not here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cached:
@@ -32,6 +35,20 @@ class Cached:
     step_run_id: StepRunId
     outputs: Json
     observed: Mapping[str, Any]  # Any: JSON whose shape plan.py knows
+
+    def object_names(self) -> list[str]:
+        """The file names of the objects that this result is made of."""
+        return object_names(self.outputs)
+
+
+def object_names(outputs: Json) -> list[str]:
+    """The file names of the objects that a kept result is made of: those of a step's outputs, or an item's blocks."""
+    if not isinstance(outputs, dict):
+        return []
+    items, objects = outputs.get("item"), outputs.get("objects")
+    rows = items.values() if isinstance(items, dict) else ()
+    blocks = [f"{row[3]}.block" for row in rows if isinstance(row, list) and row[3]]
+    return [*map(str, objects if isinstance(objects, list) else ()), *blocks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,23 @@ class Basis:
     body: Mapping[str, Any]  # Any: JSON whose shape plan.py knows
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A run that goes on elsewhere: on which cluster, as which job, and up to where its feed was taken in (`seq`).
+
+    `state` is `sending` until the job was accepted, `going`, and `ended` when its last word was taken in; `node` is where
+    its feed can be read; `seen_us` when the cluster last answered.
+    """
+
+    run_id: RunId
+    cluster: str
+    submission: str
+    state: str
+    seq: int = 0
+    node: str = ""
+    seen_us: int = 0
+
+
 @dataclass(slots=True)
 class Writing:
     """What one transaction appends; all of it or nothing."""
@@ -55,7 +89,7 @@ class Writing:
     objects: list[tuple[Digest, str, int, Digest]] = field(default_factory=list[tuple[Digest, str, int, Digest]])
     basis: list[Basis] = field(default_factory=list[Basis])
     definitions: list[tuple[Digest, str]] = field(default_factory=list[tuple[Digest, str]])
-    history: list[tuple[StepName, float]] = field(default_factory=list[tuple[StepName, float]])
+    history: list[tuple[StepName, float, str]] = field(default_factory=list[tuple[StepName, float, str]])
 
 
 class Journal:
@@ -96,66 +130,104 @@ class Journal:
 
     def write(self, writing: Writing) -> int:
         """Append everything in `writing` at once; return the sequence number of the last event."""
-        now = time.time_ns() // 1000
         with self._transaction():
-            seq = self._append(writing.events, now)
-            self._db.executemany(
-                "insert or replace into cache values (?,?,?,?,?,?)",
-                (
-                    (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), _dump(one.observed), now)
-                    for one in writing.cache
-                ),
-            )
-            self._db.executemany(
-                "insert or ignore into artifact values (?,?,?)",
-                ((one.identity, one.content_hash, _dump(one.to_json())) for one in writing.artifacts),
-            )
-            self._db.executemany(
-                "insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects)
-            )
-            self._db.executemany(
-                "insert or replace into basis values (?,?,?,?,?)",
-                ((one.step, one.step_run_id, one.state, one.step_key, _dump(one.body)) for one in writing.basis),
-            )
-            self._db.executemany("insert or ignore into definition values (?,?)", writing.definitions)
-            self._db.executemany("insert into history values (?,?,?)", ((*one, now) for one in writing.history))
+            return self._write(writing)
+
+    def _write(self, writing: Writing) -> int:
+        now = time.time_ns() // 1000
+        seq = self._append(writing.events, now)
+        self._db.executemany(
+            "insert or replace into cache values (?,?,?,?,?,?)",
+            (
+                (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), _dump(one.observed), now)
+                for one in writing.cache
+            ),
+        )
+        self._db.executemany(
+            "insert or ignore into artifact values (?,?,?)",
+            ((one.identity, one.content_hash, _dump(one.to_json())) for one in writing.artifacts),
+        )
+        self._db.executemany(
+            "insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects)
+        )
+        self._db.executemany(
+            "insert or replace into basis values (?,?,?,?,?)",
+            ((one.step, one.step_run_id, one.state, one.step_key, _dump(one.body)) for one in writing.basis),
+        )
+        self._db.executemany("insert or ignore into definition values (?,?)", writing.definitions)
+        self._db.executemany(
+            "insert into history(step, seconds, target, ended_us) values (?,?,?,?)",
+            ((*one, now) for one in writing.history),
+        )
+        self._also(writing)
         return seq
 
-    def append(self, *events: Record) -> int:
-        """Append events alone."""
-        return self.write(Writing(events=list(events)))
+    def _also(self, writing: Writing) -> None:
+        """Room for what is to be written in the same transaction (`remote/feed.py`)."""
 
-    def _append(self, events: Iterable[Record], now: int) -> int:
-        rows = [
-            (
-                now,
-                self.actor,
-                getattr(one, "run_id", None),
-                getattr(one, "step_run_id", None),
-                one.kind,
-                _dump(one.to_json()),
-            )
-            for one in events
-        ]
-        if not rows:
-            return self.last_seq()
-        for one in events:
-            if isinstance(one, RunEnded):
-                self._db.execute(
-                    "update run set state=?, ended_us=? where run_id=?", (one.state, one.ended_us, one.run_id)
-                )
-        self._db.executemany("insert into event(ts_us,actor,run_id,step_run_id,kind,body) values (?,?,?,?,?,?)", rows)
-        return self._db.execute("select last_insert_rowid()").fetchone()[0]
+    def take_in(self, writing: Writing, run_id: RunId, seq: int, away: Mapping[str, str] | None = None) -> bool:
+        """Append what another journal wrote, as number `seq` of the feed of `run_id`; False if it was taken in before.
 
-    def new_run(self) -> tuple[RunId, int]:
-        """Take the next run number; the run counts as running from here on."""
-        run_id = RunId(new_id())
+        `away` maps the names (`<hash>.<format>`) of objects that are not here to the cluster that has them.
+        """
         with self._transaction():
-            cursor = self._db.execute(
-                "insert into run(run_id, state, started_us) values (?, 'running', ?)", (run_id, time.time_ns() // 1000)
+            rows = self._db.execute("select seq from followed where run_id=?", (run_id,)).fetchall()
+            if not rows or rows[0][0] >= seq:
+                return False
+            self._write(writing)
+            self._db.executemany(
+                "update object set state=? where content_hash=? and format=?",
+                ((f"{AWAY}{cluster}", *name.split(".", 1)) for name, cluster in (away or {}).items()),
             )
-            number = cursor.lastrowid
-        assert number is not None
+            self._db.execute("update followed set seq=? where run_id=?", (seq, run_id))
+        return True
+
+    def follow(self, one: Followed) -> None:
+        """Remember a run that goes on elsewhere, or what is now known of it; `seq` only ever grows."""
+        with self._transaction():
+            self._db.execute(
+                "insert into followed values (?,?,?,?,?,?,?) on conflict(run_id) do update set cluster=excluded.cluster,"
+                " submission=excluded.submission, state=excluded.state, seq=max(seq, excluded.seq),"
+                " node=excluded.node, seen_us=excluded.seen_us",
+                (one.run_id, one.cluster, one.submission, one.state, one.seq, one.node, one.seen_us),
+            )
+
+    def followed(self, run_id: RunId | None = None) -> list[Followed]:
+        """The runs that were sent elsewhere or found there, oldest first; only `run_id` if given."""
+        sql = "select * from followed where ?1 is null or run_id=?1 order by run_id"
+        return [Followed(*row) for row in self._rows(sql, (run_id,))]
+
+    def objects_named(self, names: Iterable[str]) -> list[tuple[Digest, str, int, Digest, str]]:
+        """(content hash, format, bytes, file hash, state) of the objects `<hash>.<format>` that were ever recorded."""
+        pairs = [name.split(".", 1) for name in names]
+        sql = "select content_hash, format, bytes, file_hash, state from object where content_hash=? and format=?"
+        return [(row[0], row[1], row[2], row[3], row[4]) for pair in pairs for row in self._rows(sql, pair)]
+
+    def away(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the objects `<hash>.<format>` that are on a cluster and not here, with its name."""
+        found = {f"{row[0]}.{row[1]}": row[4] for row in self.objects_named(names)}
+        return {name: state.removeprefix(AWAY) for name, state in found.items() if state.startswith(AWAY)}
+
+    def cached_of(self, step_run_ids: Iterable[StepRunId]) -> list[Cached]:
+        """What was kept of these step runs: the step's result, or those of its items."""
+        sql = "select step_key, candidate, step_run_id, outputs, observed from cache where step_run_id=?"
+        return [
+            Cached(row[0], row[1], row[2], json.loads(row[3]), json.loads(row[4]))
+            for one in step_run_ids
+            for row in self._rows(sql, (one,))
+        ]
+
+    def new_run(self, run_id: RunId | None = None) -> tuple[RunId, int]:
+        """Take the next run number; the run counts as running from here on. A `run_id` that is known (a run made
+        elsewhere, or one taken up again) keeps the number it has."""
+        run_id = run_id or RunId(new_id())
+        with self._transaction():
+            self._db.execute(
+                "insert into run(run_id, state, started_us) values (?, 'running', ?) on conflict(run_id) do update set"
+                " state='running', ended_us=null",
+                (run_id, time.time_ns() // 1000),
+            )
+            (number,) = self._db.execute("select number from run where run_id=?", (run_id,)).fetchone()
         return run_id, number
 
     # Reading
@@ -250,10 +322,10 @@ class Journal:
         with self._transaction():
             return self._db.execute("insert or ignore into fingerprint values (?)", (fingerprint,)).rowcount == 0
 
-    def seconds_of(self, steps: Iterable[StepName]) -> dict[StepName, float]:
-        """The median of each step's last five times, in seconds; steps that never ran are left out."""
-        sql = "select seconds from history where step=? order by ended_us desc limit 5"
-        found = {step: sorted(row[0] for row in self._rows(sql, (step,))) for step in steps}
+    def seconds_of(self, steps: Iterable[StepName], target: str = "local") -> dict[StepName, float]:
+        """The median of each step's last five times on `target`, in seconds; steps that never ran are left out."""
+        sql = "select seconds from history where step=? and target=? order by ended_us desc limit 5"
+        found = {step: sorted(row[0] for row in self._rows(sql, (step, target))) for step in steps}
         return {step: times[len(times) // 2] for step, times in found.items() if times}
 
     def runs(self, limit: int | None = None) -> list[tuple[int, RunId, str, int, int | None]]:
@@ -276,8 +348,9 @@ class Journal:
         return RunId(rows[0][0]) if rows else None
 
     def unfinished(self) -> list[tuple[RunId, int]]:
-        """Runs that started and did not end: going on, or cut off when their engine died."""
-        return [(RunId(row[0]), row[1]) for row in self._rows("select run_id, number from run where state='running'")]
+        """Runs that started here and did not end: going on, or cut off when their engine died."""
+        sql = "select run_id, number from run where state='running' and run_id not in (select run_id from followed)"
+        return [(RunId(row[0]), row[1]) for row in self._rows(sql)]
 
     def started_not_ended(self, run_id: RunId) -> list[StepEnded]:
         """For an interrupted run, the end of each step run that has only a start."""

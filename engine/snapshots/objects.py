@@ -85,6 +85,17 @@ class ObjectStore:
         with source.open("rb") as file:
             return self.put(content_hash, format, lambda target: shutil.copyfileobj(file, target, _CHUNK))
 
+    def adopt(self, content_hash: Digest, format: str, source: Path) -> None:
+        """Move a whole file of the same file system into the store. Raises StoreError."""
+        target = self.path(content_hash, format)
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with source.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(source, target)
+        except OSError as error:
+            raise _explained(error, self.folder, None) from error
+
     def describe(self, content_hash: Digest, format: str) -> StoredObject:
         from ..files import hash_file
 

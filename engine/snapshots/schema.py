@@ -53,7 +53,21 @@ def _first(db: sqlite3.Connection) -> None:
     db.execute("insert into meta values ('journal_id', ?)", (new_id(),))
 
 
-STEPS: Final[tuple[Step, ...]] = (_first,)
+def _runs_elsewhere(db: sqlite3.Connection) -> None:
+    """Version 2: runs on clusters. `feed` is what the cluster's side has for home, `followed` what home knows of it."""
+    _execute(
+        db,
+        """
+        create table feed(seq integer primary key autoincrement, run_id text not null, body text not null);
+        create index feed_run on feed(run_id, seq);
+        create table followed(run_id text primary key, cluster text not null, submission text not null,
+            state text not null, seq integer not null, node text not null, seen_us integer not null) without rowid;
+        alter table history add column target text not null default 'local'
+        """,
+    )
+
+
+STEPS: Final[tuple[Step, ...]] = (_first, _runs_elsewhere)
 """`STEPS[n]` brings version n to n + 1; version 0 is an empty file."""
 
 SCHEMA: Final = len(STEPS)

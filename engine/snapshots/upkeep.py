@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ids import Digest, RunId
-from .journal import Journal
+from .journal import AWAY, Journal, object_names
 from .lease import Lease
 from .records import RECORDS, Record
 
@@ -43,8 +43,7 @@ class CacheRow:
 
     def object_names(self) -> list[str]:
         """The file names of the objects that this result is made of."""
-        blocks = [f"{row[3]}.block" for row in self.outputs.get("item", {}).values() if row[3]]
-        return [*map(str, self.outputs.get("objects", ())), *blocks]
+        return object_names(dict(self.outputs))
 
     def identities(self) -> list[Digest]:
         """Keys of the table `artifact`."""
@@ -78,6 +77,11 @@ class Upkeep(Journal):
             ObjectRow(*row)
             for row in self._rows("select content_hash, format, bytes, file_hash from object where state='here'")
         ]
+
+    def away_names(self) -> set[str]:
+        """The objects that are on a cluster and not here."""
+        rows = self._rows("select content_hash, format from object where state glob ?", (f"{AWAY}*",))
+        return {f"{content_hash}.{format}" for content_hash, format in rows}
 
     def cache_rows(self) -> Iterator[CacheRow]:
         """Every candidate, in blocks: there may be a million."""
@@ -118,7 +122,7 @@ class Upkeep(Journal):
         return Lease(*rows[0]) if rows else None
 
     def going_on(self) -> list[tuple[RunId, int]]:
-        """Unfinished runs whose process lives: all while an engine has its lease, else those whose writer is there."""
+        """Unfinished runs of this machine whose process lives: all while an engine has its lease, else those whose writer is there."""
         found = self.unfinished()
         lease = self.engine_lease()
         if lease is not None and lease.holds(time.time_ns() // 1000):

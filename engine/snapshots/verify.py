@@ -102,7 +102,7 @@ def _objects(journal: Upkeep, objects: ObjectStore, *, mend: bool) -> Iterator[F
     """Damaged objects go to the quarantine, and every result that needs one is forgotten: its step is stale again."""
     wrong = _wrong(journal, objects)
     bad = {row.name for row, _ in wrong}
-    there = {path.name for _, _, path in objects.iter()}
+    there = {path.name for _, _, path in objects.iter()} | journal.away_names()
     results = [row for row in journal.cache_rows() if any(one in bad or one not in there for one in row.object_names())]
     if mend and (wrong or results):
         _forget(journal, objects, wrong, results)

@@ -1,0 +1,99 @@
+"""What happened in a run, as numbered files that home reads over the Jobs port; written on the node of the agent.
+
+A segment has what the journal was fed since the last one, and beside it what is only for the eye (progress, log lines
+as they come). A file is written under another name and renamed, so a reader gets a whole segment or none, and a
+segment never changes: an agent that takes a run up again goes on after the last one there is. What the journal was fed
+and no segment has yet is found in the journal, so nothing is lost when the agent is killed in between.
+"""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from .feed import FeedJournal
+from .places import ROLLED, roll, segment
+
+Message = dict[str, Any]  # Any: JSON
+PAUSE = 0.05
+"""Seconds between looks at the journal."""
+CALM = 0.25
+"""Seconds between segments that have nothing but progress."""
+
+
+class Outbox:
+    """One run's. `tell` may be called from any thread; `close` writes the last segment."""
+
+    def __init__(self, folder: Path, journal: FeedJournal) -> None:
+        self._folder, self._journal = folder, journal
+        self._number, self._fed = last_segment(folder)
+        self._told: list[Message] = []
+        self._lock = threading.Lock()
+        self._written = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go, name="outbox", daemon=True)
+        self._thread.start()
+
+    def tell(self, message: Message) -> None:
+        """Only for the eye: what a later message of its step says better is dropped."""
+        with self._lock:
+            if message["t"] == "progress":
+                same = ("progress", message["step"])
+                self._told = [one for one in self._told if (one["t"], one.get("step")) != same]
+            self._told.append(message)
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _go(self) -> None:
+        while not self._ended.wait(PAUSE):
+            self._write(calm=True)
+        while self._write(calm=False):
+            pass
+
+    def _write(self, *, calm: bool) -> bool:
+        """One more segment if there is something to say; False if not."""
+        fed = self._journal.fed_after(self._fed)
+        with self._lock:
+            quiet = all(one["t"] in ("progress", "log") for one in self._told)
+            if not fed and (not self._told or (calm and quiet and time.monotonic() - self._written < CALM)):
+                return False
+            told, self._told = self._told, []
+        self._number += 1
+        self._fed = fed[-1][0] if fed else self._fed
+        # The bodies are JSON already; reading and writing them again would double the cost of a large fan-out.
+        writings = ",".join(body for _, body in fed)
+        text = f'{{"fed":{self._fed},"writings":[{writings}],"told":{json.dumps(told, ensure_ascii=False)}}}'
+        put(self._folder / segment(self._number), text.encode("utf-8", "replace"))
+        self._written = time.monotonic()
+        if self._number % ROLLED == 0:
+            self._roll(self._number // ROLLED - 1)
+        return True
+
+    def _roll(self, number: int) -> None:
+        """One file of the last hundred segments, without what was only for the eye."""
+        first = number * ROLLED + 1
+        segments = [json.loads((self._folder / segment(first + n)).read_bytes()) for n in range(ROLLED)]
+        body = {"fed": segments[-1]["fed"], "writings": [one for each in segments for one in each["writings"]]}
+        put(self._folder / roll(number), json.dumps(body | {"told": []}, ensure_ascii=False).encode())
+
+
+def last_segment(folder: Path) -> tuple[int, int]:
+    """(number of the last segment, number up to which it has the journal's feed); zeros if there is none."""
+    names = sorted(path.name for path in folder.glob("[0-9]*.json"))
+    if not names:
+        return 0, 0
+    return int(names[-1].removesuffix(".json")), int(json.loads((folder / names[-1]).read_bytes())["fed"])
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file so that whoever sees it sees it whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

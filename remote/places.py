@@ -1,0 +1,97 @@
+"""What things are called on a cluster, and where they lie there; both sides must say the same.
+
+On the node of the agent, below `$INSTEP_CLUSTER_HOME` (else `~/.instep`):
+
+    projects/<slug>/store/                one store for every run of a project there
+    projects/<slug>/work/<run id>/        the snapshot of a run, laid out as the folder its steps run in
+    projects/<slug>/partial/              objects that have not arrived whole
+    projects/<slug>/served/runs/<run id>/ the numbered segments of what happened, for home to read
+    projects/<slug>/served/objects        → store/objects
+
+`served` is linked into the folder whose files every Ray node hands out over the Jobs port. What home says goes the
+other way, as packages put through the same port.
+"""
+
+import os
+import re
+from hashlib import blake2b
+from pathlib import Path
+
+from ..engine.ids import RunId
+
+HOME = "INSTEP_CLUSTER_HOME"
+ROLLED = 100
+"""So many segments are also there as one file, for who comes late."""
+
+
+def slug(project: str) -> str:
+    """The name of a project as part of a path; two projects of one name share a store, as they share its content."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", project)[:40]
+    return f"{plain}-{blake2b(project.encode(), digest_size=4).hexdigest()}"
+
+
+def submission_id(run_id: RunId, attempt: int = 1) -> str:
+    """The id of the job that drives a run; Ray refuses a second one, so submitting twice starts one."""
+    return f"instep-{run_id}" if attempt == 1 else f"instep-{run_id}-{attempt}"
+
+
+def package(run_id: RunId, kind: str, number: int = 0) -> str:
+    """The name of a package that home puts: `request`, the pieces of objects (`pack`), what it says (`say`)."""
+    return f"instep-{run_id}-{kind}-{number:06}"
+
+
+def segment(number: int) -> str:
+    return f"{number:08}.json"
+
+
+def roll(number: int) -> str:
+    """The file that has segments `number * ROLLED + 1` to `(number + 1) * ROLLED` without what was only for the eye."""
+    return f"roll-{number:06}.json"
+
+
+def linked(slug: str) -> str:
+    """What the folder `served` is called below the folder of logs."""
+    return f"instep-{slug}"
+
+
+def feed_file(slug: str, run_id: RunId, name: str) -> str:
+    return f"{linked(slug)}/runs/{run_id}/{name}"
+
+
+def object_file(slug: str, name: str) -> str:
+    """`name` is `<content hash>.<format>`."""
+    return f"{linked(slug)}/objects/{name[:2]}/{name}"
+
+
+class There:
+    """The folders of a project on the node of its agent."""
+
+    def __init__(self, slug: str, home: Path | None = None) -> None:
+        self.base = (home or cluster_home()) / "projects" / slug
+        self.store = self.base / "store"
+        self.partial = self.base / "partial"
+        self.served = self.base / "served"
+
+    def work(self, run_id: RunId) -> Path:
+        return self.base / "work" / run_id
+
+    def feed(self, run_id: RunId) -> Path:
+        return self.served / "runs" / run_id
+
+    def make(self, run_id: RunId) -> None:
+        for folder in (self.store / "objects", self.partial, self.work(run_id), self.feed(run_id)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link(self.served / "objects", self.store / "objects")
+
+
+def cluster_home() -> Path:
+    return Path(os.environ.get(HOME) or Path.home() / ".instep")
+
+
+def link(path: Path, target: Path) -> None:
+    """Make `path` a link to `target`, also if another process does so at the same time."""
+    if path.is_symlink() and path.readlink() == target:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.symlink_to(target)
+    temporary.replace(path)
