@@ -38,9 +38,18 @@ Observations = dict[str, Any]  # Any: {"files": {path: hash}, "env": {name: dige
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What a run that is taken up again had done: the step runs of its steps, and which of these had finished."""
+
+    step_runs: Mapping[StepName, StepRunId]
+    finished: frozenset[StepName]
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """Where and as what a run runs. `env` is how the asker's environment differs from the executor's; without
-    `record` its results are never taken for later runs (a replay)."""
+    `record` its results are never taken for later runs (a replay). `before` says what counts already of a run
+    that was cut off and is taken up again."""
 
     run_id: RunId
     number: int
@@ -49,6 +58,7 @@ class Setting:
     target: str
     env: Mapping[str, str | None]
     record: bool = True
+    before: "Before" = field(default_factory=lambda: Before({}, frozenset()))
 
 
 @dataclass(slots=True)
@@ -90,7 +100,12 @@ class Recorder:
         stored = self.known.artifacts(hit.outputs.values())
         for output, identity in hit.outputs.items():
             self._artifacts[step.name, output] = stored[identity]
-        self.results.reused(step.name, hit.step_run_id, self._outputs(step), _metrics_of(hit, self.known))
+        metrics = _metrics_of(hit, self.known)
+        before = self.setting.before
+        if step.name in before.finished:
+            self.results.done(step.name, before.step_runs[step.name], 0.0, self._outputs(step), metrics)
+            return
+        self.results.reused(step.name, hit.step_run_id, self._outputs(step), metrics)
         ended = self._ended(step.name, StepRunId(new_id()), "reused")
         self._writing.events.append(
             replace(
@@ -107,7 +122,7 @@ class Recorder:
 
     def items_reused(self, step: Step, fan: FanItems) -> None:
         self.fans[step.name] = fan
-        rows = fan.reused_rows()
+        rows = [row for row in fan.reused_rows() if row[4] != fan.step_run_id]
         if rows:
             self._writing.events.append(self._items_ended(step, fan, rows))
 

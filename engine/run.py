@@ -198,6 +198,9 @@ class Run:
             return events.DecideFailed(
                 now_us(), step.name, Failure("executor", problem.what, problem.why, problem.mend)
             )
+        before = self._setting.before.step_runs.get(step.name)
+        if before is not None:
+            fan.step_run_id = before
         if step.options.cache and step.name not in self._forced:
             known = self._journal.lookup(fan.keys)
             fan.reuse(known, self._objects, lambda one: observed_holds(one.observed, self._facts))

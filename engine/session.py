@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from .ids import Digest, Json, RunId, StepName
 from .knowledge import Recorded
 from .plan import Facts, Plan, needs
 from .planner import Planner
-from .recorder import Setting
+from .recorder import Before, Setting
 from .requests import RunRequest, require_steps
 from .run import Notify, Run
 from .scheduler.bundle import write_bundle
@@ -41,19 +42,42 @@ _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TM
 _OURS = ("RAY_", "PYTHON", "INSTEP_")
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run is run and for whom. `env`, where it is given, is all of the asker's environment that steps get;
+    `before` what counts already of a run that is taken up again."""
+
+    target: str
+    host: str
+    user_name: str
+    env: Mapping[str, str] | None = None
+    before: Before = field(default_factory=lambda: Before({}, frozenset()))
+
+    @classmethod
+    def here(cls) -> "Origin":
+        return cls("local", socket.gethostname(), _user())
+
+
 class Session:
     """One project: its planner, its journal, its executor. Methods may be called from any thread.
 
     `start_executor` makes the executor, given where its events go; by default a local Ray, started in the background.
+    `open_journal` and `recall` make the journal and what is known by it: on a cluster both do more.
     """
 
     def __init__(
-        self, root: Path, start_executor: "Callable[[Session, Callable[[ExecutorEvent], None]], Executor] | None" = None
+        self,
+        root: Path,
+        start_executor: "Callable[[Session, Callable[[ExecutorEvent], None]], Executor] | None" = None,
+        *,
+        open_journal: Callable[[Path], Journal] = Journal,
+        recall: Callable[[Journal, Path], Recorded] = Recorded,
     ) -> None:
         self.root = root
         self.store = root / ".instep"
-        self.journal = Journal(self.store / "journal.sqlite")
-        self._known = Recorded(Journal(self.store / "journal.sqlite"), self.store)
+        self._open_journal, self._recall = open_journal, recall
+        self.journal = open_journal(self.store / "journal.sqlite")
+        self._known = recall(open_journal(self.store / "journal.sqlite"), self.store)
         self.planner = Planner(root, self._known)
         self.objects = ObjectStore(self.store)
         self._start_executor = start_executor or _start_ray
@@ -220,8 +244,10 @@ class Session:
         *,
         replay_of: int | None = None,
         record: bool = True,
+        origin: Origin | None = None,
     ) -> Setting:
         """Freeze the snapshot: from here on nothing that is edited changes this run."""
+        origin = origin or Origin.here()
         modules = module_table_of(facts.project, code)
         bundle = write_bundle(self.objects, code, modules)
         found = self.environment_of(facts)
@@ -229,7 +255,7 @@ class Session:
             run_id,
             number,
             time.time_ns() // 1000,
-            "local",
+            origin.target,
             params={name: dict(values) for name, values in facts.params.items()},
             code_hash=bundle.code,
             code=bundle.files,
@@ -237,8 +263,8 @@ class Session:
             config=config_of(facts),
             env_hash=digest("environment/1", found),
             environment=found,
-            host=socket.gethostname(),
-            user_name=_user(),
+            host=origin.host,
+            user_name=origin.user_name,
             requested=request.steps,
             note=request.note,
             replay_of=replay_of,
@@ -249,10 +275,10 @@ class Session:
                 objects=[(one.content_hash, one.format, one.bytes, one.file_hash) for one in bundle.objects],
             )
         )
-        self._background.submit(self._keep_git, run_id)
-        return Setting(
-            run_id, number, self.store, bundle.code, "local", passed_on(request.env, self._start_env), record=record
-        )
+        if origin.env is None:
+            self._background.submit(self._keep_git, run_id)
+        env = passed_on(request.env, self._start_env) if origin.env is None else dict(origin.env)
+        return Setting(run_id, number, self.store, bundle.code, origin.target, env, record, origin.before)
 
     def execute(
         self,
@@ -280,10 +306,12 @@ class Session:
                 every = request.wishes.fresh_all
                 forced = frozenset(selected) if every else Planner.steps_named(facts.graph, request.wishes.forced)
             # `gc` frees nothing while a run may be about to refer to it.
-            with Journal(self.journal.path) as journal, hold(self.store, OBJECTS, exclusive=False, wait=60.0):
-                run = self._run = Run(
-                    setting, facts, plan, selected, Recorded(journal, self.store), journal, executor, notify, forced
-                )
+            with (
+                self._open_journal(self.journal.path) as journal,
+                hold(self.store, OBJECTS, exclusive=False, wait=60.0),
+            ):
+                known = self._recall(journal, self.store)
+                run = self._run = Run(setting, facts, plan, selected, known, journal, executor, notify, forced)
                 self._keep_inputs(facts, selected)
                 state = run.go(cancel)
         finally:

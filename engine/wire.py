@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-VERSION = "3.1"
+VERSION = "3.2"
 """Of this protocol, and after the point `schema.SCHEMA` (importing it would cost every command some milliseconds): an
 engine that speaks or writes another one is asked to end and replaced."""
 LONGEST_PATH = 100

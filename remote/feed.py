@@ -72,4 +72,3 @@ class FeedJournal(Journal):
             definitions=writing.definitions,
             history=writing.history,
         )
-

@@ -14,12 +14,14 @@ other way, as packages put through the same port.
 
 import os
 import re
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 from ..engine.ids import RunId
 
 HOME = "INSTEP_CLUSTER_HOME"
+DOCUMENT = "document.json"
 ROLLED = 100
 """So many segments are also there as one file, for who comes late."""
 
@@ -66,19 +68,56 @@ def object_file(slug: str, name: str) -> str:
 class There:
     """The folders of a project on the node of its agent."""
 
-    def __init__(self, slug: str, home: Path | None = None) -> None:
-        self.base = (home or cluster_home()) / "projects" / slug
-        self.store = self.base / "store"
-        self.partial = self.base / "partial"
-        self.served = self.base / "served"
+    def __init__(self, slug: str) -> None:
+        self._lay(cluster_home() / "projects" / slug)
 
-    def work(self, run_id: RunId) -> Path:
+    @classmethod
+    def at(cls, base: Path) -> "There":
+        """The same below another folder."""
+        one = cls.__new__(cls)
+        one._lay(base)
+        return one
+
+    def _lay(self, base: Path) -> None:
+        self.base = base
+        self.store = base / "store"
+        self.partial = base / "partial"
+        self.served = base / "served"
+
+    def work(self, run_id: str) -> Path:
         return self.base / "work" / run_id
 
-    def feed(self, run_id: RunId) -> Path:
+    def lock(self, name: str) -> Path:
+        """Held by the agent that drives the run of that id, or by who lays out files on a node."""
+        return self.base / "work" / f"{name}.lock"
+
+    def mark(self) -> str:
+        """A text that is in this folder alone, by which a worker knows whether it sees the agent's disk."""
+        path = self.base / "mark"
+        with suppress(FileExistsError), path.open("x") as file:
+            file.write(os.urandom(16).hex())
+        return self.read_mark()
+
+    def read_mark(self) -> str:
+        """Raises OSError if it cannot be seen from here."""
+        return (self.base / "mark").read_text()
+
+    def request(self, run_id: RunId) -> Path:
+        """The request as it came, for an agent that takes the run up again."""
+        return self.base / "work" / f"{run_id}.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.store / "journal.sqlite"
+
+    def document(self, run_id: RunId) -> Path:
+        """The `run` document, once the run has ended."""
+        return self.feed(run_id) / DOCUMENT
+
+    def feed(self, run_id: str) -> Path:
         return self.served / "runs" / run_id
 
-    def make(self, run_id: RunId) -> None:
+    def make(self, run_id: str) -> None:
         for folder in (self.store / "objects", self.partial, self.work(run_id), self.feed(run_id)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         link(self.served / "objects", self.store / "objects")

@@ -78,18 +78,14 @@ class Request:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:  # Any: JSON that `to_json` wrote
-        known = {name: value for name, value in body.items() if name in cls.__slots__}
-        return cls(
-            **known
-            | {
-                "files": [FileAt(**one) for one in body["files"]],
-                "cache": [cached_from_json(one) for one in body["cache"]],
-                "artifacts": [Artifact.from_json(one) for one in body["artifacts"]],
-                "known": [tuple(one) for one in body["known"]],
-                "objects": [tuple(one) for one in body["objects"]],
-                "git": tuple(body["git"]),
-            }
-        )
+        made: dict[str, Any] = {name: value for name, value in body.items() if name in cls.__slots__}
+        made["files"] = [FileAt(**one) for one in body["files"]]
+        made["cache"] = [cached_from_json(one) for one in body["cache"]]
+        made["artifacts"] = [Artifact.from_json(one) for one in body["artifacts"]]
+        made["known"] = [tuple(one) for one in body["known"]]
+        made["objects"] = [tuple(one) for one in body["objects"]]
+        made["git"] = tuple(body["git"])
+        return cls(**made)
 
 
 @dataclass(frozen=True, slots=True)

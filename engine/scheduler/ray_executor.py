@@ -7,6 +7,7 @@ noticed by the future's callback, with no polling; that a worker has begun is re
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -51,17 +52,22 @@ def warm_up() -> None:
 class RayExecutor:
     """Implements `Executor` on the Ray that this process is connected to."""
 
-    def __init__(self, emit: Emit, local: LocalRay | None = None) -> None:
-        """`local` is a Ray that ends with this executor."""
+    def __init__(
+        self,
+        emit: Emit,
+        local: LocalRay | None = None,
+        run: Callable[[Assignment], Outcome | Failure] = run_step,
+    ) -> None:
+        """`local` is a Ray that ends with this executor, `run` what its workers are given an assignment to do with."""
         import ray
 
         self._local = local
 
         self._ray: Any = ray  # Any: its decorators and errors have no types that a checker can follow
         self._emit_event = emit
-        self._run: Any = ray.remote(max_retries=0, max_calls=0)(run_step)
+        self._run: Any = ray.remote(max_retries=0, max_calls=0)(run)
         # A process that has used a GPU keeps some of its memory (JAX nearly all of it) for as long as it lives.
-        self._run_once: Any = ray.remote(max_retries=0, max_calls=1)(run_step)
+        self._run_once: Any = ray.remote(max_retries=0, max_calls=1)(run)
         self._lock = threading.Lock()
         self._launched: dict[LaunchId, _Launched] = {}
         self._unseen = threading.Event()

@@ -197,6 +197,32 @@ class Journal:
         sql = "select * from followed where ?1 is null or run_id=?1 order by run_id"
         return [Followed(*row) for row in self._rows(sql, (run_id,))]
 
+    def append(self, *events: Record) -> int:
+        """Append events alone."""
+        return self.write(Writing(events=list(events)))
+
+    def _append(self, events: Iterable[Record], now: int) -> int:
+        rows = [
+            (
+                now,
+                self.actor,
+                getattr(one, "run_id", None),
+                getattr(one, "step_run_id", None),
+                one.kind,
+                _dump(one.to_json()),
+            )
+            for one in events
+        ]
+        if not rows:
+            return self.last_seq()
+        for one in events:
+            if isinstance(one, RunEnded):
+                self._db.execute(
+                    "update run set state=?, ended_us=? where run_id=?", (one.state, one.ended_us, one.run_id)
+                )
+        self._db.executemany("insert into event(ts_us,actor,run_id,step_run_id,kind,body) values (?,?,?,?,?,?)", rows)
+        return self._db.execute("select last_insert_rowid()").fetchone()[0]
+
     def objects_named(self, names: Iterable[str]) -> list[tuple[Digest, str, int, Digest, str]]:
         """(content hash, format, bytes, file hash, state) of the objects `<hash>.<format>` that were ever recorded."""
         pairs = [name.split(".", 1) for name in names]

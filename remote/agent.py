@@ -1,0 +1,218 @@
+"""The side that runs on the cluster: drives one run there, with the scheduler, workers and store of a run at home.
+
+    python -m instep.remote.agent RUN_ID SLUG         (`job.py` starts it)
+
+Home need not be there while it works: what happens is in its journal and in numbered files (`outbox.py`) until somebody
+reads them. An agent that was killed is started again and goes on after the last step that had finished.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..engine.errors import ExecutorError, InstepError, UsageError, problem_to_json
+from ..engine.ids import RunId, StepName, StepRunId
+from ..engine.plan import make_plan
+from ..engine.planner import Wishes
+from ..engine.recorder import Before
+from ..engine.requests import RunRequest
+from ..engine.session import Origin, Session
+from ..engine.snapshots.journal import Journal
+from ..engine.snapshots.objects import ObjectStore
+from ..engine.snapshots.records import ItemsEnded, RunEnded, StepEnded
+from .cluster_executor import cluster_executor
+from .feed import FeedJournal
+from .given import Given, take_in
+from .inbox import Inbox, Message
+from .laid_out import lay_out, stand_ins
+from .outbox import Outbox, put
+from .packs import Receiver
+from .places import There, link, linked
+from .request import Request
+
+ASK_AGAIN = 10.0
+"""Seconds after which objects that have not come are asked for once more."""
+
+
+def main() -> int:
+    """Do the run to its end. 0 unless the agent itself failed; how the run ended is in what it tells."""
+    import ray
+
+    run_id, slug = RunId(sys.argv[1]), sys.argv[2]
+    os.umask(0o077)
+    ray.init(address="auto", log_to_driver=False, logging_level="error", namespace="instep")
+    there = There(slug)
+    there.make(run_id)
+    link(_logs_folder() / linked(slug), there.served)
+    with there.lock(run_id).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # an agent that home gave up too early may still be at it
+        return _work(run_id, there)
+
+
+def _work(run_id: RunId, there: There) -> int:
+    journal = FeedJournal(there.journal, run_id)
+    outbox = Outbox(there.feed(run_id), FeedJournal(there.journal, run_id))
+    code = 0
+    try:
+        _Agent(run_id, there, journal, outbox).go()
+    except InstepError as error:
+        outbox.tell({"t": "error", "problems": [problem_to_json(one) for one in error.problems]})
+        _fail(journal, run_id)
+    except Exception as error:
+        traceback.print_exc()
+        what = f"instep's agent itself failed: {type(error).__name__}: {error}"
+        outbox.tell({"t": "error", "problems": [{"what": what, "place": None, "why": "", "mend": ""}]})
+        _fail(journal, run_id)
+        code = 1
+    outbox.close()
+    return code
+
+
+class _Agent:
+    """One run on its way: what has come, and what is done with it."""
+
+    def __init__(self, run_id: RunId, there: There, journal: FeedJournal, outbox: Outbox) -> None:
+        self.run_id, self.there, self.journal, self.outbox = run_id, there, journal, outbox
+        self.objects = ObjectStore(there.store)
+        self.receiver = Receiver(there.partial, self.objects)
+        self.cancel, self.came = threading.Event(), threading.Event()
+        self.inbox = Inbox(run_id, self._on_pack, self._on_message)
+
+    def go(self) -> None:
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self._cancel())
+        request = self._request()
+        self.inbox.start()
+        session: Session | None = None
+        try:
+            self._await_objects(request)
+            lay_out(request, self.there.work(self.run_id), self.there.store, self.objects)
+            take_in(request, self.there.store)
+            session = Session(
+                self.there.work(self.run_id),
+                lambda _session, emit: cluster_executor(self.there, emit),
+                open_journal=self._open_journal,
+                recall=partial(Given.of, request),
+            )
+            document = self._run(session, request)
+            put(self.there.document(self.run_id), json.dumps(document).encode())
+        finally:
+            self.inbox.close()
+            if session is not None:
+                session.close()
+
+    def _open_journal(self, path: Path) -> Journal:
+        return FeedJournal(path, self.run_id)
+
+    def _request(self) -> Request:
+        kept = self.there.request(self.run_id)
+        data = kept.read_bytes() if kept.exists() else self.inbox.request()
+        if data is None:
+            raise UsageError("what was to be run has not arrived on the cluster", mend="Send it again.")
+        put(kept, data)
+        return Request.from_json(json.loads(data))
+
+    def _on_pack(self, data: bytes) -> None:
+        self.receiver.take(data)
+        self.came.set()
+
+    def _on_message(self, message: Message) -> None:
+        if message["t"] == "cancel":
+            self._cancel()
+
+    def _cancel(self) -> None:
+        self.cancel.set()
+        self.came.set()
+
+    def _await_objects(self, request: Request) -> None:
+        """Say what is missing until it is there."""
+        asked = 0.0
+        total = sum(row[2] for row in request.objects)
+        while not self.cancel.is_set():
+            missing = [row for row in request.objects if not self.objects.has(row[0], row[1])]
+            if not missing:
+                return
+            have = {f"{row[0]}.{row[1]}": self.receiver.have(f"{row[0]}.{row[1]}") for row in missing}
+            if time.monotonic() - asked > ASK_AGAIN:
+                self.outbox.tell({"t": "need", "objects": have})
+                asked = time.monotonic()
+            if self.came.wait(1.0):
+                self.came.clear()
+                asked = time.monotonic()
+                left = sum(row[2] for row in missing) - sum(have.values())
+                self.outbox.tell({"t": "arriving", "left": left, "of": total})
+
+    def _run(self, session: Session, request: Request) -> dict[str, Any]:  # Any: the `run` document
+        """Plan and run as at home."""
+        began = time.monotonic()
+        overrides = {f"{step}.{name}": value for step, each in request.params.items() for name, value in each.items()}
+        for one in stand_ins(request.files):
+            session.planner.files.believe(one.path, one.content_hash)
+        facts = session.planner.facts(request.env, Wishes(overrides))
+        before = self._before()
+        forced = frozenset(request.forced) - before.finished
+        plan = make_plan(facts, session.planner.known, forced)
+        wanted = set(request.steps)
+        _, number = self.journal.new_run(request.run_id)
+        asked = RunRequest(tuple(request.requested), env=dict(request.env), note=request.note)
+        setting = session.begin(
+            request.run_id,
+            number,
+            asked,
+            facts,
+            {**session.planner.code, **session.planner.sources.data},
+            self.outbox.tell,
+            replay_of=request.replay_of,
+            origin=Origin(request.target, request.host, request.user_name, dict(request.env), before),
+        )
+        selected = [name for name in facts.graph.steps if name in wanted]
+        return session.execute(
+            setting, facts, plan, selected, asked, self.outbox.tell, self.cancel, began, frozenset(forced)
+        )
+
+    def _before(self) -> Before:
+        """What this run had done before its agent was killed; what it was at is closed as interrupted."""
+        cut = self.journal.started_not_ended(self.run_id)
+        if cut:
+            self.journal.append(*cut)
+        step_runs: dict[StepName, StepRunId] = {}
+        finished: set[StepName] = set()
+        for one in self.journal.events_of(self.run_id):
+            match one:
+                case StepEnded(state="done" | "reused", item=None):
+                    step_runs[one.step] = one.step_run_id
+                    finished.add(one.step)
+                case ItemsEnded():
+                    step_runs[one.step] = one.step_run_id
+                case _:
+                    pass
+        return Before(step_runs, frozenset(finished))
+
+
+def _fail(journal: Journal, run_id: RunId) -> None:
+    """The run has ended for whoever follows it, whatever happened."""
+    with suppress(InstepError):  # the store is what failed: home sees that the job has
+        journal.append(RunEnded(run_id, "failed", time.time_ns() // 1000))
+
+
+def _logs_folder() -> Path:
+    """Where this node keeps what it hands out as logs: the one private thing of Ray's that the agent needs."""
+    import ray
+
+    node: Any = getattr(ray._private.worker, "_global_node", None)  # Any: not part of what Ray declares
+    folder = Path(node.get_logs_dir_path()) if node is not None else None
+    if folder is None or not folder.is_dir():
+        raise ExecutorError(f"Ray {ray.__version__} does not say where its logs are", mend="Use Ray 2.60 there.")
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
