@@ -50,8 +50,8 @@ class Recorded:
         return self.journal.source_of(definition)
 
     def present(self, cached: Cached) -> bool:
-        """Whether every object of the result is in the store, or on a cluster from where it can be had; whether its bytes
-        are right is for `verify`."""
+        """Whether every object of the result is in the store, or on a cluster from where it can be had; whether its
+        bytes are right is for `verify`."""
         gone = [one for one in cached.object_names() if not os.path.exists(f"{self._objects}/{one[:2]}/{one}")]
         return not gone or len(self.journal.away(gone)) == len(set(gone))
 

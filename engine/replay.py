@@ -7,8 +7,9 @@ and nothing is put into it. The verdict compares content hashes, output by outpu
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .errors import StoreError, UsageError, nearest
 from .graph import FileInput
 from .ids import Digest, RunId, StepName
 from .knowledge import Recorded
-from .plan import Facts, file_states, make_plan
+from .plan import Facts, Plan, file_states, make_plan
 from .planner import Planner, Wishes
 from .snapshots.artifact import Artifact
 from .snapshots.journal import Journal, Writing
@@ -52,7 +53,41 @@ def replay(session: "Session", request: "RunRequest", notify: "Notify", cancel: 
     """Run the snapshot of run `request.replay`. Raises UsageError for an unknown run, StoreError for lost bytes."""
     began = time.monotonic()
     assert request.replay is not None
-    number = request.replay
+    with snapshot(session, request.replay, request.env) as old:
+        run_id, fresh_number = session.journal.new_run()
+        setting = session.begin(
+            run_id,
+            fresh_number,
+            replace(request, note=request.note or f"replay of run {old.number}"),
+            old.facts,
+            old.code,
+            notify,
+            replay_of=old.number,
+            record=False,
+        )
+        document = session.execute(
+            setting, old.facts, old.plan, old.selected, request, notify, cancel, began, frozenset(old.selected)
+        )
+        told, same = verdict(session, old, run_id)
+    return document | {"verdict": told, "diverged": not same and document["state"] == "done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An earlier run, laid out in a folder as it was, with everything planned as to be run."""
+
+    number: int
+    original: RunStarted
+    ends: list[StepEnded]
+    facts: Facts
+    plan: Plan
+    selected: list[StepName]
+    code: dict[str, bytes]
+
+
+@contextmanager
+def snapshot(session: "Session", number: int, env: Mapping[str, str]) -> Generator[Snapshot]:
+    """The snapshot of run `number` for the block. Raises UsageError for an unknown run, StoreError for lost bytes."""
     original, ends = _recorded(session.journal, number)
     folder = session.store / "replay" / str(number)
     shutil.rmtree(folder, ignore_errors=True)
@@ -64,26 +99,12 @@ def replay(session: "Session", request: "RunRequest", notify: "Notify", cancel: 
             wishes = Wishes(
                 {f"{step}.{name}": value for step, values in original.params.items() for name, value in values.items()}
             )
-            facts = planner.facts(request.env, wishes)
+            facts = planner.facts(env, wishes)
             wanted = {one.step for one in ends}
             selected = [name for name in facts.graph.steps if name in wanted]
             plan = make_plan(facts, planner.known, frozenset(selected))
-            run_id, fresh_number = session.journal.new_run()
-            setting = session.begin(
-                run_id,
-                fresh_number,
-                replace(request, note=request.note or f"replay of run {number}"),
-                facts,
-                {**planner.code, **planner.sources.data},
-                notify,
-                replay_of=number,
-                record=False,
-            )
-            document = session.execute(
-                setting, facts, plan, selected, request, notify, cancel, began, frozenset(selected)
-            )
-        verdict, same = _verdict(session, number, original, ends, run_id, selected, facts)
-        return document | {"verdict": verdict, "diverged": not same and document["state"] == "done"}
+            code = {**planner.code, **planner.sources.data}
+            yield Snapshot(number, original, ends, facts, plan, selected, code)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -153,34 +174,26 @@ def _toml(config: Mapping[str, Any]) -> str:  # Any: JSON
     return tomlkit.dumps({"project": dict(config)})
 
 
-def _verdict(
-    session: "Session",
-    number: int,
-    original: RunStarted,
-    ends: list[StepEnded],
-    run_id: RunId,
-    selected: list[StepName],
-    facts: Facts,
-) -> tuple[str, bool]:
+def verdict(session: "Session", old: Snapshot, run_id: RunId) -> tuple[str, bool]:
     """Every output identical, or the first step in graph order where it differs and by what."""
     again = {
         one.step: one for one in session.journal.events_of(run_id) if isinstance(one, StepEnded) and one.item is None
     }
-    before = {one.step: one for one in ends}
+    before = {one.step: one for one in old.ends}
     compared = 0
-    for name in selected:
-        new, old = again.get(name), before.get(name)
-        if new is None or old is None:
+    for name in old.selected:
+        new, then = again.get(name), before.get(name)
+        if new is None or then is None:
             continue
         if new.state not in ("done", "reused"):
-            return f"replay of run {number}: {name} {new.state}, it had finished then", False
-        for output, content in old.outputs.items():
+            return f"replay of run {old.number}: {name} {new.state}, it had finished then", False
+        for output, content in then.outputs.items():
             compared += 1
             if new.outputs.get(output) != content:
                 told = _difference(session, content, new.outputs.get(output))
-                since = _surroundings(session, original, facts)
-                return f"replay of run {number}: first differs at {output}: {told}{since}", False
-    return f"replay of run {number}: identical, all {compared} outputs have the same content", True
+                since = _surroundings(session, old, run_id)
+                return f"replay of run {old.number}: first differs at {output}: {told}{since}", False
+    return f"replay of run {old.number}: identical, all {compared} outputs have the same content", True
 
 
 def _difference(session: "Session", old: Digest, new: Digest | None) -> str:
@@ -207,14 +220,15 @@ def _artifact(session: "Session", content: Digest) -> Artifact | None:
     return session.journal.artifact_of(content)
 
 
-def _surroundings(session: "Session", original: RunStarted, facts: Facts) -> str:
+def _surroundings(session: "Session", old: Snapshot, run_id: RunId) -> str:
     """Packages and Python that are not as they were: the first thing to suspect when the same code differs."""
-    now: Any = session.environment_of(facts)  # Any: JSON
-    then: Any = original.environment
+    started = next(one for one in session.journal.events_of(run_id)[::-1] if isinstance(one, RunStarted))
+    now: Any = started.environment  # Any: JSON
+    then: Any = old.original.environment
     changed = [f"Python {then['python']} → {now['python']}"] if then["python"] != now["python"] else []
     changed += [
         f"{name} {then['packages'].get(name, 'absent')} → {now['packages'].get(name, 'absent')}"
         for name in sorted(then["packages"].keys() | now["packages"].keys())
         if then["packages"].get(name) != now["packages"].get(name)
     ]
-    return f"\n  since then: {', '.join(changed)}" if changed else ""
+    return f"\n  then and now: {', '.join(changed)}" if changed else ""

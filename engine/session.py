@@ -220,18 +220,26 @@ class Session:
 
     def _run_stale(self, request: RunRequest, notify: Notify, cancel: threading.Event) -> Document:
         began = time.monotonic()
-        with self._planning:
-            facts, plan = self.planner.plan(request.env, request.wishes)
-            require_steps(facts.graph, self.planner)
-            code, data = dict(self.planner.code), dict(self.planner.sources.data)
-            self.planner.save()
-        selected = self._selected(facts.graph, plan, request)
+        facts, plan, code = self.frozen(request)
+        selected = self.selected(facts.graph, plan, request)
         stale = [name for name in selected if plan.steps[name].state != "fresh"]
         if not stale and (not plan.changed or request.steps or request.auto_only):
             return self._nothing(plan, selected, request, began)
         run_id, number = self.journal.new_run()
-        setting = self.begin(run_id, number, request, facts, code | data, notify)
+        setting = self.begin(run_id, number, request, facts, code, notify)
         return self.execute(setting, facts, plan, selected, request, notify, cancel, began)
+
+    def frozen(self, request: RunRequest) -> tuple[Facts, Plan, dict[str, bytes]]:
+        """The plan as it is now, with the bytes of the code (and of the data files of packages) it was made of.
+
+        Raises ProjectError if there is nothing to run.
+        """
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            require_steps(facts.graph, self.planner)
+            code = {**self.planner.code, **self.planner.sources.data}
+            self.planner.save()
+        return facts, plan, code
 
     def begin(
         self,
@@ -276,7 +284,7 @@ class Session:
             )
         )
         if origin.env is None:
-            self._background.submit(self._keep_git, run_id)
+            self._background.submit(self.keep_git, run_id)
         env = passed_on(request.env, self._start_env) if origin.env is None else dict(origin.env)
         return Setting(run_id, number, self.store, bundle.code, origin.target, env, record, origin.before)
 
@@ -353,7 +361,7 @@ class Session:
         recent = [(number, run_id) for number, run_id, *_ in journal.runs(100)]
         return next((one for one in recent if not journal.is_hidden(one[0], HIDDEN)), recent[0] if recent else None)
 
-    def _selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
+    def selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
         """The steps asked for and all that they need; for a file save without those that wait for a key."""
         wanted = Planner.steps_named(graph, request.steps) if request.steps else frozenset(graph.steps)
         found: set[StepName] = set()
@@ -382,7 +390,7 @@ class Session:
         packages: dict[str, Json] = dict(facts.packages.reachable(imports))
         return {"python": environment.PYTHON, "packages": packages, "hardware": self._hardware}
 
-    def _keep_git(self, run_id: RunId) -> None:
+    def keep_git(self, run_id: RunId) -> None:
         """Read and written in one job: a second one could not be begun while the session is being closed."""
         git = environment.read_git(self.root)
         diff: Digest | None = None

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import ExecutorError, InstepError, UsageError, problem_to_json
+from ..engine.errors import InstepError, UsageError, problem_to_json
 from ..engine.ids import RunId, StepName, StepRunId
 from ..engine.plan import make_plan
 from ..engine.planner import Wishes
@@ -37,6 +37,7 @@ from .laid_out import lay_out, stand_ins
 from .outbox import Outbox, put
 from .packs import Receiver
 from .places import There, link, linked
+from .ray_here import logs_folder, ray_module
 from .request import Request
 
 ASK_AGAIN = 10.0
@@ -45,14 +46,13 @@ ASK_AGAIN = 10.0
 
 def main() -> int:
     """Do the run to its end. 0 unless the agent itself failed; how the run ended is in what it tells."""
-    import ray
-
+    ray = ray_module()
     run_id, slug = RunId(sys.argv[1]), sys.argv[2]
     os.umask(0o077)
     ray.init(address="auto", log_to_driver=False, logging_level="error", namespace="instep")
     there = There(slug)
     there.make(run_id)
-    link(_logs_folder() / linked(slug), there.served)
+    link(logs_folder() / linked(slug), there.served)
     with there.lock(run_id).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an agent that home gave up too early may still be at it
         return _work(run_id, there)
@@ -60,7 +60,7 @@ def main() -> int:
 
 def _work(run_id: RunId, there: There) -> int:
     journal = FeedJournal(there.journal, run_id)
-    outbox = Outbox(there.feed(run_id), FeedJournal(there.journal, run_id))
+    outbox = Outbox(there, run_id, FeedJournal(there.journal, run_id))
     code = 0
     try:
         _Agent(run_id, there, journal, outbox).go()
@@ -157,7 +157,7 @@ class _Agent:
         for one in stand_ins(request.files):
             session.planner.files.believe(one.path, one.content_hash)
         facts = session.planner.facts(request.env, Wishes(overrides))
-        before = self._before()
+        before = self._before(request)
         forced = frozenset(request.forced) - before.finished
         plan = make_plan(facts, session.planner.known, forced)
         wanted = set(request.steps)
@@ -178,13 +178,13 @@ class _Agent:
             setting, facts, plan, selected, asked, self.outbox.tell, self.cancel, began, frozenset(forced)
         )
 
-    def _before(self) -> Before:
+    def _before(self, request: Request) -> Before:
         """What this run had done before its agent was killed; what it was at is closed as interrupted."""
         cut = self.journal.started_not_ended(self.run_id)
         if cut:
             self.journal.append(*cut)
-        step_runs: dict[StepName, StepRunId] = {}
-        finished: set[StepName] = set()
+        step_runs: dict[StepName, StepRunId] = dict(request.before)
+        finished = set(request.before)
         for one in self.journal.events_of(self.run_id):
             match one:
                 case StepEnded(state="done" | "reused", item=None):
@@ -201,17 +201,6 @@ def _fail(journal: Journal, run_id: RunId) -> None:
     """The run has ended for whoever follows it, whatever happened."""
     with suppress(InstepError):  # the store is what failed: home sees that the job has
         journal.append(RunEnded(run_id, "failed", time.time_ns() // 1000))
-
-
-def _logs_folder() -> Path:
-    """Where this node keeps what it hands out as logs: the one private thing of Ray's that the agent needs."""
-    import ray
-
-    node: Any = getattr(ray._private.worker, "_global_node", None)  # Any: not part of what Ray declares
-    folder = Path(node.get_logs_dir_path()) if node is not None else None
-    if folder is None or not folder.is_dir():
-        raise ExecutorError(f"Ray {ray.__version__} does not say where its logs are", mend="Use Ray 2.60 there.")
-    return folder
 
 
 if __name__ == "__main__":

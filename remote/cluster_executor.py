@@ -12,13 +12,14 @@ from ..engine.scheduler.ray_executor import RayExecutor, run_step
 from .keeper import Keeper
 from .node import away_from_home, shares_disk
 from .places import There
+from .ray_here import ray_module
 
 
 def cluster_executor(there: There, emit: Emit) -> RayExecutor:
     """For the Ray that this process is connected to."""
-    import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    ray = ray_module()
     here = ray.get_runtime_context().get_node_id()
     beside: Any = NodeAffinitySchedulingStrategy(here, soft=False)
     actor: Any = ray.remote(num_cpus=0, max_concurrency=16, scheduling_strategy=beside)(Keeper)

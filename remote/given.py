@@ -8,7 +8,8 @@ from .request import Request
 
 
 class Given(Recorded):
-    """A result counts as present when home has it: what a step that runs here takes in was sent, the rest is not read."""
+    """A result counts as present when home has it: what a step that runs here takes in was sent, the rest is never
+    read."""
 
     def __init__(self, journal: Journal, store: Path, at_home: frozenset[str]) -> None:
         super().__init__(journal, store)

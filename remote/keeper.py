@@ -1,4 +1,4 @@
-"""The agent's store for workers on other nodes: an actor beside the agent that hands out pieces of files and takes some.
+"""The agent's store for workers on other nodes: an actor beside the agent that hands out files in pieces.
 
 It hands out objects of the store and the request of a run, and takes objects and lines of live files; a path that leads
 elsewhere is refused.

@@ -20,6 +20,7 @@ from ..engine.snapshots.objects import ObjectStore, StoredObject
 from .laid_out import lay_out
 from .packs import Receiver, packed, pieces
 from .places import There, cluster_home
+from .ray_here import ray_module
 from .request import Request
 
 PAUSE = 0.1
@@ -45,8 +46,7 @@ class Here:
 
     def send_back(self, answer: Outcome | Failure) -> None:
         """Bring what the step wrote to the agent's store. Raises MissingObject if it cannot be brought there whole."""
-        import ray
-
+        ray = ray_module()
         if isinstance(answer, Failure):
             return
         lacking: list[StoredObject] = ray.get(self.keeper.lacking.remote(list(answer.objects)))
@@ -82,8 +82,7 @@ def away_from_home(assignment: Assignment, base: str, keeper: Any) -> Generator[
 
 
 def _bring_all(assignment: Assignment, run_id: str, there: There, objects: ObjectStore, keeper: Any) -> None:
-    import ray
-
+    ray = ray_module()
     bring = _Bringer(there, objects, keeper)
     bring([f"{assignment.code}.{MANIFEST}"])
     bring(f"{one}.{SOURCE}" for one in read_bundle(objects, assignment.code).files.values())
@@ -102,8 +101,7 @@ class _Bringer:
         self._receiver = Receiver(there.partial, objects)
 
     def __call__(self, names: Iterable[str]) -> None:
-        import ray
-
+        ray = ray_module()
         wanted = [one for one in dict.fromkeys(names) if not self._here(one)]
         if not wanted:
             return
@@ -129,8 +127,7 @@ def _moved(value: FileValue, before: str, root: Path) -> FileValue:
 
 @contextlib.contextmanager
 def _passed_on(live: Path, target: str, keeper: Any) -> Generator[None]:  # Any: an actor's handle
-    import ray
-
+    ray = ray_module()
     ended = threading.Event()
     sent = 0
 

@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..engine.ids import RunId
 from .feed import FeedJournal
-from .places import ROLLED, roll, segment
+from .places import PIECE_BYTES, ROLLED, There, roll, segment
 
 Message = dict[str, Any]  # Any: JSON
 PAUSE = 0.05
@@ -26,9 +27,10 @@ CALM = 0.25
 class Outbox:
     """One run's. `tell` may be called from any thread; `close` writes the last segment."""
 
-    def __init__(self, folder: Path, journal: FeedJournal) -> None:
-        self._folder, self._journal = folder, journal
-        self._number, self._fed = last_segment(folder)
+    def __init__(self, there: There, run_id: RunId, journal: FeedJournal) -> None:
+        self._there, self._folder, self._journal = there, there.feed(run_id), journal
+        self._id = journal.journal_id
+        self._number, self._fed = last_segment(self._folder)
         self._told: list[Message] = []
         self._lock = threading.Lock()
         self._written = 0.0
@@ -64,21 +66,40 @@ class Outbox:
             told, self._told = self._told, []
         self._number += 1
         self._fed = fed[-1][0] if fed else self._fed
+        for _, body in fed:
+            self._cut(body)
         # The bodies are JSON already; reading and writing them again would double the cost of a large fan-out.
         writings = ",".join(body for _, body in fed)
-        text = f'{{"fed":{self._fed},"writings":[{writings}],"told":{json.dumps(told, ensure_ascii=False)}}}'
+        seen = json.dumps(told, ensure_ascii=False)
+        text = f'{{"journal":"{self._id}","fed":{self._fed},"writings":[{writings}],"told":{seen}}}'
         put(self._folder / segment(self._number), text.encode("utf-8", "replace"))
         self._written = time.monotonic()
         if self._number % ROLLED == 0:
             self._roll(self._number // ROLLED - 1)
         return True
 
+    def _cut(self, body: str) -> None:
+        """Put large objects there in pieces, before anybody is told of them."""
+        if '"objects":' not in body:
+            return
+        for content, format, size, _ in json.loads(body).get("objects", ()):
+            path = self._there.store / "objects" / content[:2] / f"{content}.{format}"
+            if size > PIECE_BYTES and path.exists():
+                with path.open("rb") as file:
+                    number = 0
+                    while piece := file.read(PIECE_BYTES):
+                        target = self._there.pieces / f"{path.name}.{number:06}"
+                        if not target.exists():
+                            put(target, piece)
+                        number += 1
+
     def _roll(self, number: int) -> None:
         """One file of the last hundred segments, without what was only for the eye."""
         first = number * ROLLED + 1
         segments = [json.loads((self._folder / segment(first + n)).read_bytes()) for n in range(ROLLED)]
-        body = {"fed": segments[-1]["fed"], "writings": [one for each in segments for one in each["writings"]]}
-        put(self._folder / roll(number), json.dumps(body | {"told": []}, ensure_ascii=False).encode())
+        writings = [one for each in segments for one in each["writings"]]
+        body = {"journal": self._id, "fed": segments[-1]["fed"], "writings": writings, "told": []}
+        put(self._folder / roll(number), json.dumps(body, ensure_ascii=False).encode())
 
 
 def last_segment(folder: Path) -> tuple[int, int]:

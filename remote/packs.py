@@ -1,5 +1,5 @@
-"""Objects on their way to a cluster, in packages of bounded size: a package has pieces of objects, a piece says where in
-its object it belongs.
+"""Objects on their way to a cluster, in packages of bounded size: a package has pieces of objects, a piece says where
+in its object it belongs.
 
 A piece that comes twice, or after the connection was cut in the middle of an object, costs its bytes and nothing else:
 the receiver takes up each object where it has it, and an object counts when its bytes have the hash they should have.
@@ -16,7 +16,7 @@ from ..engine.ids import Digest
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 
 PACK_BYTES = 16 << 20
-"""Bytes of a package. Ray keeps them in the memory of its control store until they are taken out, at most 100 MiB each."""
+"""Bytes of a package. Ray keeps it in the memory of its control store until it is taken out, at most 100 MiB each."""
 _LENGTH = struct.Struct(">I")
 
 

@@ -7,6 +7,8 @@ On the node of the agent, below `$INSTEP_CLUSTER_HOME` (else `~/.instep`):
     projects/<slug>/partial/              objects that have not arrived whole
     projects/<slug>/served/runs/<run id>/ the numbered segments of what happened, for home to read
     projects/<slug>/served/objects        → store/objects
+    projects/<slug>/served/live           → store/runs
+    projects/<slug>/served/pieces/        large objects, cut, because a file is only handed out whole
 
 `served` is linked into the folder whose files every Ray node hands out over the Jobs port. What home says goes the
 other way, as packages put through the same port.
@@ -22,6 +24,8 @@ from ..engine.ids import RunId
 
 HOME = "INSTEP_CLUSTER_HOME"
 DOCUMENT = "document.json"
+PIECE_BYTES = 32 << 20
+"""An object of more bytes is handed out in pieces of this size."""
 ROLLED = 100
 """So many segments are also there as one file, for who comes late."""
 
@@ -63,6 +67,10 @@ def feed_file(slug: str, run_id: RunId, name: str) -> str:
 def object_file(slug: str, name: str) -> str:
     """`name` is `<content hash>.<format>`."""
     return f"{linked(slug)}/objects/{name[:2]}/{name}"
+
+
+def piece_file(slug: str, name: str, number: int) -> str:
+    return f"{linked(slug)}/pieces/{name}.{number:06}"
 
 
 class There:
@@ -117,10 +125,16 @@ class There:
     def feed(self, run_id: str) -> Path:
         return self.served / "runs" / run_id
 
+    @property
+    def pieces(self) -> Path:
+        return self.served / "pieces"
+
     def make(self, run_id: str) -> None:
-        for folder in (self.store / "objects", self.partial, self.work(run_id), self.feed(run_id)):
+        objects, live = self.store / "objects", self.store / "runs"
+        for folder in (objects, live, self.partial, self.pieces, self.work(run_id), self.feed(run_id)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        link(self.served / "objects", self.store / "objects")
+        link(self.served / "objects", objects)
+        link(self.served / "live", live)
 
 
 def cluster_home() -> Path:

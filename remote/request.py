@@ -3,15 +3,15 @@
 It is all that determines the run. The bytes behind the hashes are sent only where the cluster lacks them.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from ..engine.errors import ProjectError
 from ..engine.graph import Fan, FileInput, Step, Upstream
-from ..engine.ids import Digest, Json, RunId, StepName
-from ..engine.plan import Facts, Plan, file_states, needs
+from ..engine.ids import Digest, Json, RunId, StepName, StepRunId
+from ..engine.plan import Facts, Plan, file_states, needs, outputs_of
 from ..engine.recorder import object_names
 from ..engine.scheduler.bundle import MANIFEST, SOURCE
 from ..engine.snapshots.artifact import Artifact
@@ -40,7 +40,7 @@ class FileAt:
 @dataclass(frozen=True, slots=True)
 class Request:
     """`steps` are those selected, `forced` those to be run whatever is known; `env` has the declared variables that are
-    set, and only those. `cache` and `artifacts` are results known here that the run may build on, `known` the objects
+    set, and only those. `before` has the step runs of this run that had finished when it was cut off. `cache` and `artifacts` are results known here that the run may build on, `known` the objects
     behind them, `objects` those whose bytes must be there before the run starts."""
 
     run_id: RunId
@@ -64,7 +64,7 @@ class Request:
     artifacts: Sequence[Artifact] = ()
     known: Sequence[Row] = ()
     objects: Sequence[Row] = ()
-    git: tuple[str | None, bool | None] = (None, None)
+    before: Mapping[StepName, StepRunId] = field(default_factory=dict[StepName, StepRunId])
     storage: str | None = None
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
@@ -84,7 +84,6 @@ class Request:
         made["artifacts"] = [Artifact.from_json(one) for one in body["artifacts"]]
         made["known"] = [tuple(one) for one in body["known"]]
         made["objects"] = [tuple(one) for one in body["objects"]]
-        made["git"] = tuple(body["git"])
         return cls(**made)
 
 
@@ -111,7 +110,7 @@ def files_of(
         runs = name in forced or plan.steps[name].state != "fresh"
         declared = [state for one in step.inputs if isinstance(one, FileInput) for state in file_states(one, facts)]
         for state in declared:
-            if _outside(state.path) and not os.path.isabs(state.path):
+            if _outside(state.path) and not Path(state.path).is_absolute():
                 raise ProjectError(
                     f"step `{name}` reads `{state.path}`, which is outside of the project's folder",
                     place=step.place,
@@ -143,7 +142,7 @@ def known_for(
             items = [one for one in (journal.cached_of([basis.step_run_id]) if basis else ()) if _item(one)]
             cache += items
             needed |= {one for each in items for one in each.object_names()}
-    identities = {Digest(one) for each in cache for one in _outputs(each).values()}
+    identities = {Digest(one) for each in cache for one in outputs_of(each).values()}
     artifacts = journal.artifacts(identities)
     for name in runs:
         for artifact in _arriving(facts.graph.steps[name], plan, artifacts):
@@ -188,12 +187,7 @@ def _observed(name: StepName, journal: Journal) -> Iterable[str]:
 
 
 def _outside(path: str) -> bool:
-    return os.path.isabs(path) or path == ".." or path.startswith("../")
-
-
-def _outputs(one: Cached) -> Mapping[str, str]:
-    found: Any = one.outputs.get("outputs", {}) if isinstance(one.outputs, dict) else {}  # Any: JSON
-    return found
+    return Path(path).is_absolute() or path == ".." or path.startswith("../")
 
 
 def _item(one: Cached) -> bool:

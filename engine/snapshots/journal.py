@@ -66,8 +66,8 @@ class Basis:
 class Followed:
     """A run that goes on elsewhere: on which cluster, as which job, and up to where its feed was taken in (`seq`).
 
-    `state` is `sending` until the job was accepted, `going`, and `ended` when its last word was taken in; `node` is where
-    its feed can be read; `seen_us` when the cluster last answered.
+    `state` is `sending` until the job was accepted, `going`, and `ended` when its last word was taken in; `node` is
+    where its feed can be read, and of which journal it is; `seen_us` when the cluster last answered.
     """
 
     run_id: RunId
@@ -183,12 +183,10 @@ class Journal:
         return True
 
     def follow(self, one: Followed) -> None:
-        """Remember a run that goes on elsewhere, or what is now known of it; `seq` only ever grows."""
+        """Remember a run that goes on elsewhere, or what is now known of it."""
         with self._transaction():
             self._db.execute(
-                "insert into followed values (?,?,?,?,?,?,?) on conflict(run_id) do update set cluster=excluded.cluster,"
-                " submission=excluded.submission, state=excluded.state, seq=max(seq, excluded.seq),"
-                " node=excluded.node, seen_us=excluded.seen_us",
+                "insert or replace into followed values (?,?,?,?,?,?,?)",
                 (one.run_id, one.cluster, one.submission, one.state, one.seq, one.node, one.seen_us),
             )
 
@@ -233,6 +231,11 @@ class Journal:
         """Those of the objects `<hash>.<format>` that are on a cluster and not here, with its name."""
         found = {f"{row[0]}.{row[1]}": row[4] for row in self.objects_named(names)}
         return {name: state.removeprefix(AWAY) for name, state in found.items() if state.startswith(AWAY)}
+
+    def arrived(self, content_hash: Digest, format: str) -> None:
+        """An object that was away is in the store now."""
+        with self._transaction():
+            self._db.execute("update object set state='here' where content_hash=? and format=?", (content_hash, format))
 
     def cached_of(self, step_run_ids: Iterable[StepRunId]) -> list[Cached]:
         """What was kept of these step runs: the step's result, or those of its items."""

@@ -122,7 +122,8 @@ class Upkeep(Journal):
         return Lease(*rows[0]) if rows else None
 
     def going_on(self) -> list[tuple[RunId, int]]:
-        """Unfinished runs of this machine whose process lives: all while an engine has its lease, else those whose writer is there."""
+        """Unfinished runs of this machine whose process lives: all while an engine has its lease, else those whose
+        writer is there."""
         found = self.unfinished()
         lease = self.engine_lease()
         if lease is not None and lease.holds(time.time_ns() // 1000):

@@ -1,0 +1,81 @@
+"""Bringing home what lies on a cluster: objects and live files, by name, verified, in pieces where they are large.
+
+A piece that has come is not asked for again: a transfer that was cut off goes on after the last whole piece.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.errors import ClusterUnreachable, MissingObject
+from ..engine.snapshots.objects import ObjectStore, StoredObject
+from .jobs import JobsPort
+from .packs import keep
+from .places import PIECE_BYTES, linked, object_file, piece_file
+
+Progress = Callable[[int, int], None]
+"""Called with bytes that have come, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the files of a project are on a cluster: the node of the agent."""
+
+    port: JobsPort
+    node: str
+    slug: str
+
+    def file(self, name: str) -> bytes | None:
+        """A file below the folder that the agent serves; None if it is not there (yet)."""
+        return self.port.read_file(self.node, f"{linked(self.slug)}/{name}")
+
+
+def fetch_object(source: Source, one: StoredObject, objects: ObjectStore, progress: Progress | None = None) -> None:
+    """Put an object into the store. Raises MissingObject if the cluster has lost it or has other bytes under its name,
+    ClusterUnreachable if it cannot be asked now."""
+    if objects.has(one.content_hash, one.format):
+        return
+    name = f"{one.content_hash}.{one.format}"
+    path = objects.folder.parent / "partial" / name
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if one.bytes <= PIECE_BYTES:
+        path.write_bytes(_read(source, object_file(source.slug, name), name))
+    else:
+        _append_pieces(source, one, name, path, progress)
+    damaged: list[str] = []
+    if not keep(one, path, objects, damaged):
+        raise MissingObject(
+            f"what came from the cluster for {name[:12]}… is not what it should be", mend="Run it again."
+        )
+
+
+def _append_pieces(source: Source, one: StoredObject, name: str, path: Path, progress: Progress | None) -> None:
+    count = math.ceil(one.bytes / PIECE_BYTES)
+    have = path.stat().st_size // PIECE_BYTES if path.exists() else 0
+    with path.open("ab") as file:
+        file.truncate(have * PIECE_BYTES)
+        for number in range(have, count):
+            file.write(_read(source, piece_file(source.slug, name, number), name))
+            file.flush()
+            if progress is not None:
+                progress(min(one.bytes, (number + 1) * PIECE_BYTES), one.bytes)
+
+
+def _read(source: Source, filename: str, name: str) -> bytes:
+    data = source.port.read_file(source.node, filename)
+    if data is None:
+        raise MissingObject(f"the cluster has no object {name[:12]}… any more", mend="Run the step again.")
+    return data
+
+
+def fetch_live(source: Source, remote: str, target: Path) -> int:
+    """A live file, whole; the bytes it has. Raises ClusterUnreachable while it is not there."""
+    data = source.file(f"live/{remote}")
+    if data is None:
+        raise ClusterUnreachable(f"the log {remote} is not on the cluster's node (yet)")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_bytes(data)
+    temporary.replace(target)
+    return len(data)
