@@ -14,6 +14,8 @@ from .errors import EngineError
 from .project import load_project
 
 START_SECONDS = 30.0
+ENGINE = "instep.remote.service"
+"""The process that is started, by name alone: it puts more together than this package knows of."""
 _started: list["subprocess.Popen[bytes]"] = []
 """Engines that this process started: they outlive it, and one that ends before is reaped."""
 
@@ -98,7 +100,7 @@ def _start(root: Path) -> socket.socket:
     environment["PYTHONHASHSEED"] = "0"
     with out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "instep.engine.service", str(root)],
+            [sys.executable, "-m", ENGINE, str(root)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

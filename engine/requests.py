@@ -12,7 +12,7 @@ from .planner import Planner, Wishes
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a person asked for, with the environment they asked in."""
+    """What a person asked for, with the environment they asked in. `on` names a cluster; "" is here."""
 
     steps: tuple[str, ...] = ()
     wishes: Wishes = field(default_factory=Wishes.none)
@@ -22,6 +22,7 @@ class RunRequest:
     detach: bool = False
     brief: bool = False
     auto_only: bool = False
+    on: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RunRequest":  # Any: a request as `ide` sends it
@@ -39,6 +40,7 @@ class RunRequest:
             data.get("replay"),
             bool(data.get("detach")),
             bool(data.get("brief")),
+            on=str(data.get("on") or ""),
         )
 
 

@@ -11,27 +11,64 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from . import wire
-from .errors import InstepError, problem_to_json
+from .documents import Document
+from .errors import InstepError, UsageError, problem_to_json
 from .hub import Hub
+from .run import Notify
 from .session import RunRequest, Session
 
 IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", "900"))
 NICE = 5
 
 
-class Service:
-    """Listens on the project's socket; every connection is served by a thread of its own."""
+class Elsewhere(Protocol):
+    """Runs that go on on clusters (`remote/elsewhere.py`)."""
 
-    def __init__(self, root: Path, session: Session | None = None) -> None:
+    @property
+    def busy(self) -> bool: ...
+
+    def run(self, asked: RunRequest, notify: Notify, cancel: threading.Event) -> Document: ...
+
+    def resume(self) -> None:
+        """Take up what an engine before this one followed."""
+        ...
+
+    def learn(self, env: Mapping[str, str]) -> None:
+        """The environment of who asks, which may have tokens that this process was not started with."""
+        ...
+
+    def adopt(self, name: str) -> list[int]:
+        """Follow what goes on on that cluster and is not known here; the numbers of these runs."""
+        ...
+
+    def cancel(self, number: int | None = None) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Service:
+    """Listens on the project's socket; every connection is served by a thread of its own.
+
+    `elsewhere` makes what knows clusters, given the session, where to tell screens, and what to call when what is stale
+    may have changed; without it there are none.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        session: Session | None = None,
+        elsewhere: Callable[[Session, Notify, Callable[[], None]], Elsewhere] | None = None,
+    ) -> None:
         self.root = root
         self.session = session or Session(root)
         self.hub = Hub(self.session)
+        self.elsewhere = elsewhere(self.session, self.hub.tell, self.hub.look_again) if elsewhere else None
         self._path = wire.socket_path(str(root))
         self._open = 0
         self._last = time.monotonic()
@@ -42,6 +79,8 @@ class Service:
         """Answer until told to stop, or idle for long enough."""
         listener = self._listen()
         self.session.warm()
+        if self.elsewhere is not None:
+            self.elsewhere.resume()
         try:
             while not self._stopping.is_set():
                 try:
@@ -54,6 +93,8 @@ class Service:
             with suppress(OSError):
                 os.unlink(self._path)
             listener.close()
+            if self.elsewhere is not None:
+                self.elsewhere.close()
             self.hub.close()
             self.session.close()
 
@@ -78,9 +119,13 @@ class Service:
         """End when idle, or when the project or its store is gone from under us."""
         self.session.renew()
         if not self.session.journal.path.exists() or (
-            self._open == 0 and not self.session.busy and time.monotonic() - self._last > IDLE_SECONDS
+            self._open == 0 and not self._busy and time.monotonic() - self._last > IDLE_SECONDS
         ):
             self._stopping.set()
+
+    @property
+    def _busy(self) -> bool:
+        return self.session.busy or (self.elsewhere is not None and self.elsewhere.busy)
 
     def _serve_one(self, channel: socket.socket) -> None:
         with self._lock:
@@ -111,6 +156,8 @@ class Service:
 
     def _answer(self, request: dict[str, object], talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         try:
+            if self.elsewhere is not None and isinstance(env := request.get("env"), dict):
+                self.elsewhere.learn(env)
             match request.get("op"):
                 case "ping":
                     talk.say({"t": "end", "pid": os.getpid(), "v": wire.VERSION, "ray": self.session.ray_ready})
@@ -127,7 +174,9 @@ class Service:
                         RunRequest.from_json(request), talk.say, messages, auto=bool(request.get("auto", True))
                     )
                 case "cancel":
-                    talk.say({"t": "end", "cancelled": self.session.cancel()})
+                    talk.say({"t": "end", "cancelled": self._cancel(request.get("run"))})
+                case "adopt":
+                    talk.say({"t": "end", "runs": self._clusters().adopt(str(request.get("cluster")))})
                 case "stop":
                     self.stop()
                     talk.say({"t": "end", "pid": os.getpid()})
@@ -159,11 +208,27 @@ class Service:
             talk.say(message)
             self.hub.tell(message)
 
+        if request.on:
+            # Screens hear of it through `elsewhere`, whoever asked for it.
+            document = self._clusters().run(request, talk.say, cancel)
+            talk.say({"t": "end", "doc": document})
+            return
         document = self.session.run(request, notify, cancel)
         talk.say({"t": "end", "doc": document})
         if "nothing" not in document:
             self.hub.tell({"t": "ran", "doc": document})
             self.hub.look_again()
+
+    def _cancel(self, number: object) -> bool:
+        """The run of that number where it goes on elsewhere, else the one that goes on here."""
+        if isinstance(number, int) and self.elsewhere is not None and self.elsewhere.cancel(number):
+            return True
+        return self.session.cancel()
+
+    def _clusters(self) -> Elsewhere:
+        if self.elsewhere is None:
+            raise UsageError("this engine knows no clusters", mend="Start it with `instep`, not from Python.")
+        return self.elsewhere
 
     def _watch(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         ended = threading.Event()
@@ -198,14 +263,13 @@ def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event) -> Non
     cancel.set()
 
 
-def main() -> int:
-    """`python -m instep.engine.service ROOT`: what `client.py` starts."""
-    root = Path(sys.argv[1])
+def serve(root: Path, elsewhere: Callable[[Session, Notify, Callable[[], None]], Elsewhere] | None = None) -> int:
+    """Be the engine of the project at `root` until told to end; does nothing where another is."""
     with suppress(OSError):
         os.nice(NICE)
     os.umask(0o077)
     try:
-        service = Service(root)
+        service = Service(root, elsewhere=elsewhere)
         if not service.session.take_lease():
             return 0
         signal.signal(signal.SIGTERM, lambda _number, _frame: service.stop())
@@ -215,7 +279,3 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -38,6 +38,8 @@ from .snapshots.objects import ObjectStore
 from .snapshots.records import HIDDEN, RunContext, RunEnded, RunStarted
 from .watch import Watcher
 
+Bring = Callable[[Mapping[str, str], Notify], None]
+"""Fetch the objects `<hash>.<format>` from the clusters named; raises InstepError."""
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
 _OURS = ("RAY_", "PYTHON", "INSTEP_")
 
@@ -90,6 +92,8 @@ class Session:
         self._cancel: threading.Event | None = None
         self._hardware: dict[str, Json] | None = None
         self._start_env = dict(os.environ)
+        self.bring: Bring | None = None
+        """Fetches objects that are on clusters; whoever can (`remote/`) sets it."""
 
     # The process
 
@@ -151,7 +155,7 @@ class Session:
         """End the executor and everything it started, and what is still to be written."""
         if self._executor is not None:
             self._executor.result().close()
-        self._project()
+        self.project()
         with self._planning:
             self.planner.save()
         self._background.shutdown(wait=True)
@@ -305,7 +309,7 @@ class Session:
         assert self._executor is not None
         notify({"t": "run", "run": setting.number, "steps": [_planned(plan, name) for name in selected]})
         if not self._executor.done():
-            notify({"t": "note", "text": "starting Ray …"})
+            notify({"t": "note", "text": "starting workers …"})
         state = "failed"
         run: Run | None = None
         try:
@@ -326,7 +330,7 @@ class Session:
             self._run = None
             ended = time.time_ns() // 1000
             self.journal.append(RunEnded(setting.run_id, state if run else "failed", ended))
-            self._background.submit(self._project)
+            self._background.submit(self.project)
         assert run is not None, "what kept the run from being made was raised"
         return run_document(
             number=setting.number,
@@ -412,7 +416,7 @@ class Session:
 
         self._background.submit(keep_inputs, self.objects, self.journal.path, facts, list(selected))
 
-    def _project(self) -> None:
+    def project(self) -> None:
         """Bring the catalog up to date; waits for nobody."""
         from .snapshots.projector import project
 

@@ -27,13 +27,21 @@ PROBE_SECONDS = 180.0
 """Seconds are the rule; a head that is busy with something else needs this long to start two processes."""
 
 
-def attach(project: Project, profile: Profile, *, declared: Collection[str] = (), anew: bool = False) -> ClusterFacts:
-    """What is there now. `declared` are the environment variables that steps declare.
+def attach(
+    project: Project,
+    profile: Profile,
+    *,
+    declared: Collection[str] = (),
+    anew: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> ClusterFacts:
+    """What is there now. `declared` are the environment variables that steps declare, `env` the environment of who asks
+    where that is another process.
 
     What was learned before is used again while the cluster's session, its nodes and instep's code are the same, unless
     `anew`. Raises ClusterRefused and ClusterUnreachable.
     """
-    with connect(profile) as port:
+    with connect(profile, env) as port:
         version, is_open = check_in(profile, port)
         nodes = tuple(port.nodes())
         alive = {node.node_id for node in nodes if node.alive}
@@ -48,9 +56,9 @@ def attach(project: Project, profile: Profile, *, declared: Collection[str] = ()
     return facts
 
 
-def connect(profile: Profile) -> JobsPort:
+def connect(profile: Profile, env: Mapping[str, str] | None = None) -> JobsPort:
     """The profile's Jobs port with its token; nothing is sent yet."""
-    return JobsPort(profile.address, profile.read_token())
+    return JobsPort(profile.address, profile.read_token(env))
 
 
 def check_in(profile: Profile, port: JobsPort) -> tuple[Version, bool]:

@@ -58,7 +58,7 @@ class Follower:
     stopped: threading.Event
     lost_since: float | None = None
     _roll: bool = True
-    _source: Source | None = None
+    source: Source | None = None
 
     def go(self) -> End:
         """Follow to the end. Bytes that are not what they should be are told, not raised."""
@@ -104,8 +104,8 @@ class Follower:
 
         A new agent may be on another node, with a store of its own, which numbers its segments from one again.
         """
-        if self._source is not None:
-            return self._source
+        if self.source is not None:
+            return self.source
         job = self.port.job(self.one.submission)
         if job is None:
             return None if self.one.state == "sending" else "gone"
@@ -113,7 +113,7 @@ class Follower:
             source = Source(self.port, job.driver_node_id, self.slug)
             first = source.file(f"runs/{self.one.run_id}/{segment(1)}")
             if first is not None:
-                self._source = source
+                self.source = source
                 self._settle(json.loads(first)["journal"])
                 return source
         if job.ended:
@@ -123,11 +123,11 @@ class Follower:
 
     def _settle(self, feed: str) -> None:
         """Begin after what was taken in of this feed."""
-        assert self._source is not None
+        assert self.source is not None
         with Journal(self.store / "journal.sqlite") as journal:
             known = next(iter(journal.followed(self.one.run_id)), self.one)
             seq = known.seq if known.node.split()[1:] in ([], [feed]) else 0
-            self.one = replace(known, node=f"{self._source.node} {feed}", state="going", seq=seq, seen_us=_now_us())
+            self.one = replace(known, node=f"{self.source.node} {feed}", state="going", seq=seq, seen_us=_now_us())
             journal.follow(self.one)
 
     def _next(self, source: Source) -> tuple[int, dict[str, Any]] | None:
@@ -166,7 +166,8 @@ class Follower:
                 if self.mine:
                     self.on_need(message["objects"])
             case "run":
-                self.say(message | {"run": self.number})
+                if not self.mine:  # whoever sent it has said so
+                    self.say(message | {"run": self.number, "target": self.one.cluster})
             case _:
                 self.say(message)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import ClusterError
-from ..engine.ids import Digest, RunId, StepName
+from ..engine.ids import Digest, Json, RunId, StepName
 from ..engine.plan import Facts, Plan, outputs_of
 from ..engine.requests import RunRequest
 from ..engine.scheduler.bundle import SOURCE
@@ -31,7 +31,7 @@ Message = dict[str, Any]  # Any: JSON
 WINDOW = 3
 """Packages that may be on their way: the cluster keeps them in memory until the agent has taken them."""
 ENTRY = "-m instep.remote.job"
-WORKER_ENV = {
+WORKER_ENV: Mapping[str, Json] = {
     # Sets of strings iterate in the order of their hashes: with one seed everywhere they do so alike.
     "PYTHONHASHSEED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
@@ -116,15 +116,15 @@ def resumed(request: Request, journal: Journal) -> Request:
 
 def keep_bytes(files: Iterable[FileAt], root: Path, objects: ObjectStore, journal: Journal) -> None:
     """Put the input files that will be read into the store, whatever their size."""
-    rows: list[Row] = []
-    for one in files:
-        if one.needed and not objects.has(one.content_hash, one.format):
-            rows.append(_row(objects.put_file(one.content_hash, one.format, root / one.path)))
+    lacking = [one for one in files if one.needed and not objects.has(one.content_hash, one.format)]
+    rows = [_row(objects.put_file(one.content_hash, one.format, root / one.path)) for one in lacking]
     if rows:
         journal.write(Writing(objects=rows))
 
 
-def submit(port: JobsPort, request: Request, interpreter: str, *, attempt: int = 1, more_env: Mapping[str, Any]) -> str:
+def submit(
+    port: JobsPort, request: Request, interpreter: str, *, attempt: int = 1, more: Mapping[str, Json] | None = None
+) -> str:
     """Put the request and start the job that drives it; its submission id. Doing it twice starts one job."""
     port.put_package(package(request.run_id, "request"), json.dumps(request.to_json()).encode())
     name = submission_id(request.run_id, attempt)
@@ -132,7 +132,7 @@ def submit(port: JobsPort, request: Request, interpreter: str, *, attempt: int =
     port.submit(
         name,
         f"{interpreter} {ENTRY} {request.run_id} {project}",
-        runtime_env={"working_dir": ensure_package(port), "env_vars": WORKER_ENV, **more_env},
+        runtime_env={"working_dir": ensure_package(port), "env_vars": dict(WORKER_ENV), **(more or {})},
         metadata={"instep": project, "run": request.run_id, "by": request.user_name, "from": request.host},
     )
     return name

@@ -60,17 +60,13 @@ def linked(slug: str) -> str:
     return f"instep-{slug}"
 
 
-def feed_file(slug: str, run_id: RunId, name: str) -> str:
-    return f"{linked(slug)}/runs/{run_id}/{name}"
-
-
-def object_file(slug: str, name: str) -> str:
+def object_file(name: str) -> str:
     """`name` is `<content hash>.<format>`."""
-    return f"{linked(slug)}/objects/{name[:2]}/{name}"
+    return f"objects/{name[:2]}/{name}"
 
 
-def piece_file(slug: str, name: str, number: int) -> str:
-    return f"{linked(slug)}/pieces/{name}.{number:06}"
+def piece_file(name: str, number: int) -> str:
+    return f"pieces/{name}.{number:06}"
 
 
 class There:

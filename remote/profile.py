@@ -32,16 +32,19 @@ class Profile:
     allow_open: bool = False
     fetch: Fetch = "small"
 
-    def read_token(self) -> str | None:
-        """The token as it is now; None when the profile names none. Raises ClusterRefused if it cannot be had."""
+    def read_token(self, env: Mapping[str, str] | None = None) -> str | None:
+        """The token as it is now; None when the profile names none. Raises ClusterRefused if it cannot be had.
+
+        `env` is the environment of who asks, where that is another process.
+        """
         if not self.token:
             return None
         if "env" in self.token:
-            return self._from_environment(self.token["env"])
+            return self._from_environment(self.token["env"], os.environ if env is None else env)
         return self._from_file(Path(self.token["file"]).expanduser())
 
-    def _from_environment(self, variable: str) -> str:
-        token = os.environ.get(variable, "").strip()
+    def _from_environment(self, variable: str, env: Mapping[str, str]) -> str:
+        token = env.get(variable, "").strip()
         if not token:
             raise ClusterRefused(
                 f"the token of cluster `{self.name}` should be in the variable {variable}, which is not set",

@@ -40,8 +40,9 @@ class FileAt:
 @dataclass(frozen=True, slots=True)
 class Request:
     """`steps` are those selected, `forced` those to be run whatever is known; `env` has the declared variables that are
-    set, and only those. `before` has the step runs of this run that had finished when it was cut off. `cache` and `artifacts` are results known here that the run may build on, `known` the objects
-    behind them, `objects` those whose bytes must be there before the run starts."""
+    set, and only those. `before` has the step runs of this run that had finished when it was cut off. `cache` and
+    `artifacts` are results known here that the run may build on, `known` the objects behind them, `objects` those whose
+    bytes must be there before the run starts."""
 
     run_id: RunId
     number: int

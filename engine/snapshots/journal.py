@@ -251,11 +251,10 @@ class Journal:
         elsewhere, or one taken up again) keeps the number it has."""
         run_id = run_id or RunId(new_id())
         with self._transaction():
-            self._db.execute(
-                "insert into run(run_id, state, started_us) values (?, 'running', ?) on conflict(run_id) do update set"
-                " state='running', ended_us=null",
-                (run_id, time.time_ns() // 1000),
-            )
+            again = "update run set state='running', ended_us=null where run_id=?"
+            if not self._db.execute(again, (run_id,)).rowcount:
+                first = "insert into run(run_id, state, started_us) values (?, 'running', ?)"
+                self._db.execute(first, (run_id, time.time_ns() // 1000))
             (number,) = self._db.execute("select number from run where run_id=?", (run_id,)).fetchone()
         return run_id, number
 

@@ -46,6 +46,7 @@ def request_of(arguments: argparse.Namespace, op: str) -> dict[str, object]:
         "env": dict(os.environ),
         "note": getattr(arguments, "note", "") or "",
         "replay": getattr(arguments, "replay", None),
+        "on": getattr(arguments, "on", "") or "",
         "detach": bool(getattr(arguments, "detach", False)),
     }
 

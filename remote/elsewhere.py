@@ -1,0 +1,368 @@
+"""Runs of this project that go on somewhere else, as the engine has them: sends them, follows them, ends them.
+
+Following goes on in threads while the engine lives; an engine that is started anew takes up every run that has not
+ended. Whatever comes is told to who asked for the run and to every screen.
+"""
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from ..engine.documents import Document
+from ..engine.errors import ClusterError, InstepError, MissingObject, ProjectError, StoreError
+from ..engine.ids import RunId, StepName
+from ..engine.planner import Planner
+from ..engine.replay import snapshot, verdict
+from ..engine.requests import RunRequest
+from ..engine.session import Session
+from ..engine.snapshots.journal import Followed, Journal
+from ..engine.snapshots.objects import ObjectStore, StoredObject
+from ..engine.snapshots.records import RunEnded
+from .cluster import attach, connect
+from .fetch import Source, fetch_object
+from .follow import End, Follower, Message, Say, document_of
+from .jobs import JobsPort
+from .offload import Frozen, Shipper, freeze, keep_request, kept_request, resumed, submit
+from .places import package, slug, submission_id
+from .profile import Profile, profile, profiles
+from .request import Request, upstream_of
+
+ATTEMPTS = 3
+"""How many jobs a run may take: one whose job died, with its agent, is taken up by another."""
+STOP_SECONDS = 4.0
+"""After a cancel: how long the agent may take before its job is stopped."""
+
+
+@dataclass(slots=True)
+class _Going:
+    """One run that is followed. `listeners` are told what comes; `done` is set when nothing more will."""
+
+    one: Followed
+    number: int
+    profile: Profile
+    request: Request | None
+    port: JobsPort
+    stopped: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    listeners: list[Say] = field(default_factory=list[Say])
+    end: End | None = None
+    problems: list[Message] = field(default_factory=list[Message])
+    document: Document | None = None
+    cancels: int = 0
+
+    def say(self, message: Message) -> None:
+        if message["t"] == "error":
+            self.problems += message["problems"]
+            return
+        for one in list(self.listeners):
+            one(message)
+
+
+class Elsewhere:
+    """Implements `engine.service.Elsewhere`. `tell` is told what every screen is to hear. Methods may be called from
+    any thread."""
+
+    def __init__(self, session: Session, tell: Say, look_again: Callable[[], None]) -> None:
+        self._session, self._tell, self._look_again = session, tell, look_again
+        self._going: dict[RunId, _Going] = {}
+        self._env: Mapping[str, str] = dict(os.environ)
+        self._lock = threading.Lock()
+        session.bring = self.bring
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._going)
+
+    def run(self, asked: RunRequest, notify: Say, cancel: threading.Event) -> Document:
+        """Send a run and follow it to its end. Raises UsageError, ProjectError, ClusterError before it is sent."""
+        began = time.monotonic()
+        with self._frozen(asked) as (frozen, profile, old):
+            going = self._send(frozen, profile, asked, notify)
+            document = self._await(going, notify, cancel, asked)
+            document["seconds"] = round(time.monotonic() - began, 4)
+            if old is not None:
+                told, same = verdict(self._session, old, going.one.run_id)
+                document |= {"verdict": told, "diverged": not same and document["state"] == "done"}
+        return document
+
+    def resume(self) -> None:
+        """Follow every run that has not ended and is not followed."""
+        for one in self._session.journal.followed():
+            if one.state != "ended" and one.run_id not in self._going:
+                # Its cluster may have left the configuration, or its token be known to who asks next.
+                with suppress(InstepError):
+                    self._follow(one, kept_request(self._session.store, one.run_id))
+
+    def learn(self, env: Mapping[str, str]) -> None:
+        """The environment of who asks: an engine outlives the shell that started it, and tokens come with new ones."""
+        tables = [one.token or {} for one in profiles(self._session.planner.project).values()]
+        names = {table["env"] for table in tables if "env" in table}
+        news = {name: env[name] for name in names if name in env and env[name] != self._env.get(name)}
+        if news:
+            self._env = {**self._env, **news}
+            self.resume()
+
+    def adopt(self, name: str) -> list[int]:
+        """Follow the runs of this project that are on a cluster and not known here, whoever sent them; their numbers.
+
+        Raises ClusterError.
+        """
+        found = profile(self._session.planner.project, name)
+        project = slug(self._session.planner.project.name)
+        with connect(found, self._env) as port:
+            jobs = [one for one in port.jobs() if one.metadata.get("instep") == project and one.metadata.get("run")]
+        journal = self._session.journal
+        known = {one.run_id for one in journal.followed()}
+        numbers: list[int] = []
+        for job in sorted(jobs, key=lambda one: one.started_at or 0):
+            run_id = RunId(job.metadata["run"])
+            if run_id in known:
+                continue
+            known.add(run_id)
+            _, number = journal.new_run(run_id)
+            one = Followed(run_id, name, job.submission_id, "going")
+            journal.follow(one)
+            self._follow(one, None)
+            numbers.append(number)
+        return numbers
+
+    def cancel(self, number: int | None = None) -> bool:
+        """Ask a run (or all) to end; False if none goes on."""
+        chosen = [one for one in self._going.values() if number in (None, one.number)]
+        for one in chosen:
+            threading.Thread(target=self._cancel, args=(one,), name="cancel", daemon=True).start()
+        return bool(chosen)
+
+    def bring(self, names: Mapping[str, str], notify: Say) -> None:
+        """Fetch objects that are on clusters: `<hash>.<format>` → the cluster's name.
+
+        Raises MissingObject where a cluster has lost one, ClusterError where it cannot be asked now.
+        """
+        with Journal(self._session.journal.path) as journal:
+            rows = journal.objects_named(names)
+            total = sum(row[2] for row in rows)
+            notify({"t": "note", "text": f"fetching {len(rows)} objects, {total / 1e6:,.1f} MB"})
+            for row in rows:
+                one = StoredObject(*row[:4])
+                found = profile(self._session.planner.project, row[4].removeprefix("away:"))
+                with connect(found, self._env) as port:
+                    self._fetch(port, found, one, journal)
+
+    def close(self) -> None:
+        for one in list(self._going.values()):
+            one.stopped.set()
+        for one in list(self._going.values()):
+            one.done.wait(5)
+
+    # Sending
+
+    @contextmanager
+    def _frozen(self, asked: RunRequest) -> Generator[tuple[Frozen, Profile, Any]]:  # Any: a Snapshot or None
+        session = self._session
+        if asked.replay is not None:
+            with snapshot(session, asked.replay, asked.env) as old:
+                every = frozenset(old.selected)
+                frozen = Frozen(old.facts, old.plan, old.selected, every, old.code, old.number)
+                yield frozen, profile(session.planner.project, asked.on), old
+            return
+        facts, plan, code = session.frozen(asked)
+        found = profile(session.planner.project, asked.on)
+        wanted = Planner.steps_named(facts.graph, asked.steps) if asked.steps else frozenset(facts.graph.steps)
+        selected = upstream_of(facts, wanted)
+        broken = [one for name in selected if (one := plan.steps[name].problem) is not None]
+        if broken:
+            raise ProjectError(broken[0], *broken[1:])
+        forced: frozenset[StepName] = frozenset(selected)
+        if not asked.wishes.fresh_all:
+            forced = Planner.steps_named(facts.graph, asked.wishes.forced)
+        yield Frozen(facts, plan, selected, forced, code), found, None
+
+    def _send(self, frozen: Frozen, found: Profile, asked: RunRequest, notify: Say) -> _Going:
+        session = self._session
+        declared = {name for step in frozen.facts.graph.steps.values() for name in step.options.env}
+        notify({"t": "note", "text": f"attaching {found.name} …"})
+        facts = attach(session.planner.project, found, declared=declared, env=self._env)
+        request = freeze(session, frozen, asked, found.name)
+        keep_request(session.store, request)
+        one = Followed(request.run_id, found.name, submission_id(request.run_id), "sending")
+        going = self._follow(one, request, notify)
+        plans = [frozen.plan.steps[name] for name in frozen.selected]
+        steps = [{"name": one.step, "state": one.state, "reasons": list(map(str, one.reasons))} for one in plans]
+        going.say({"t": "run", "run": request.number, "steps": steps, "target": found.name})
+        try:
+            submit(going.port, request, facts.interpreter)
+            going.one = replace(going.one, state="going")
+        except ClusterError as error:
+            # What could not be submitted may have been: following finds out, and tries again if not.
+            notify({"t": "note", "text": f"{error.problems[0].what}; trying again"})
+        return going
+
+    # Following
+
+    def _follow(self, one: Followed, request: Request | None, *listeners: Say) -> _Going:
+        session = self._session
+        found = profile(session.planner.project, one.cluster)
+        _, number = session.journal.new_run(one.run_id)
+        going = _Going(one, number, found, request, connect(found, self._env))
+        going.listeners += [*listeners, partial(self._tell_all, going)]
+        with self._lock:
+            self._going[one.run_id] = going
+        threading.Thread(target=self._go, args=(going,), name=f"follow-{number}", daemon=True).start()
+        return going
+
+    def _tell_all(self, going: _Going, message: Message) -> None:
+        if message["t"] != "taken":
+            self._tell({"t": "elsewhere", "run": going.number, "target": going.profile.name, "message": message})
+
+    def _go(self, going: _Going) -> None:
+        try:
+            self._to_the_end(going)
+        except InstepError as error:
+            going.problems += [{"what": one.what, "mend": one.mend} for one in error.problems]
+        except Exception as error:
+            traceback.print_exc()
+            what = f"instep itself failed to follow it: {type(error).__name__}: {error}"
+            going.problems.append({"what": what, "mend": "`instep attach` follows it again."})
+        finally:
+            with self._lock:
+                self._going.pop(going.one.run_id, None)
+            going.port.close()
+            going.done.set()
+            self._tell({"t": "elsewhere", "run": going.number, "target": going.profile.name, "message": {"t": "over"}})
+            self._session.project()
+            self._look_again()
+
+    def _to_the_end(self, going: _Going) -> None:
+        session = self._session
+        for attempt in range(_attempt_of(going.one.submission), ATTEMPTS + 1):
+            shipper = (
+                Shipper(going.port, going.request, session.objects, going.say) if going.request is not None else None
+            )
+            follower = Follower(
+                going.port,
+                slug(session.planner.project.name),
+                session.store,
+                going.one,
+                going.number,
+                going.profile.fetch,
+                going.request is not None,
+                lambda message: self._heard(going, message),
+                shipper.need if shipper is not None else lambda _: None,
+                going.stopped,
+            )
+            going.end = follower.go()
+            going.one = follower.one
+            if shipper is not None:
+                shipper.ended.set()
+            if going.end == "ended":
+                going.document = _document(follower, going)
+            if going.end in ("ended", "stopped"):
+                return
+            if going.end == "gone" or going.request is None or attempt == ATTEMPTS or going.cancels:
+                break
+            self._take_up(going, attempt + 1)
+        self._lost(going)
+
+    def _heard(self, going: _Going, message: Message) -> None:
+        going.say(message)
+        if message["t"] == "taken":
+            self._look_again()
+
+    def _take_up(self, going: _Going, attempt: int) -> None:
+        """Have another agent go on with a run whose job died."""
+        assert going.request is not None
+        going.say({"t": "note", "text": f"the run's agent on {going.profile.name} died; another takes it up"})
+        facts = attach(self._session.planner.project, going.profile, env=self._env)
+        with Journal(self._session.journal.path) as journal:
+            request = going.request = resumed(going.request, journal)
+            name = submission_id(request.run_id, attempt)
+            going.one = replace(going.one, submission=name, state="sending")
+            journal.follow(going.one)
+        submit(going.port, request, facts.interpreter, attempt=attempt)
+        going.one = replace(going.one, state="going")
+
+    def _lost(self, going: _Going) -> None:
+        """The cluster does not know the run any more, or its jobs died: what came is kept, the run is interrupted."""
+        one = going.one
+        with Journal(self._session.journal.path) as journal:
+            now = time.time_ns() // 1000
+            journal.append(*journal.started_not_ended(one.run_id), RunEnded(one.run_id, "interrupted", now))
+            journal.follow(replace(one, state="ended"))
+        what = (
+            f"{going.profile.name} does not know run {going.number} any more: its head was started anew"
+            if going.end == "gone"
+            else f"the jobs of run {going.number} on {going.profile.name} died"
+        )
+        mend = "What had finished is kept. `instep run` goes on from there here, `instep run --on NAME` on a cluster."
+        going.problems.append({"what": what, "place": None, "why": "", "mend": mend})
+
+    def _await(self, going: _Going, notify: Say, cancel: threading.Event, asked: RunRequest) -> Document:
+        """Until it has ended; a cancel is passed on once. Raises StoreError with what kept it from ending well."""
+        while not going.done.wait(0.05):
+            if cancel.is_set() and not going.cancels:
+                going.cancels = 1
+                notify({"t": "note", "text": f"cancelling on {going.profile.name} …"})
+                threading.Thread(target=self._cancel, args=(going,), name="cancel", daemon=True).start()
+        if going.document is not None:
+            return going.document | {"run": going.number, "id": going.one.run_id}
+        if going.problems:
+            told = going.problems[0]
+            raise StoreError(str(told["what"]), mend=str(told.get("mend", "")))
+        raise StoreError(
+            f"run {going.number} goes on on {going.profile.name}, and is not followed any more",
+            mend="`instep attach` follows it again.",
+        )
+
+    def _cancel(self, going: _Going) -> None:
+        """Ask the agent, then end its job; while the cluster is out of sight, until it is not."""
+        going.cancels = max(1, going.cancels)
+        said = package(going.one.run_id, "say", time.time_ns() // 1_000_000)
+        while not going.done.is_set():
+            try:
+                going.port.put_package(said, b'{"t":"cancel"}')
+                if not going.done.wait(STOP_SECONDS):
+                    going.port.stop(going.one.submission)
+                return
+            except ClusterError:
+                going.done.wait(1.0)
+
+    # Objects
+
+    def _fetch(self, port: JobsPort, found: Profile, one: StoredObject, journal: Journal) -> None:
+        """From whichever node has it: where the runs of this project were followed."""
+        project = slug(self._session.planner.project.name)
+        nodes = dict.fromkeys(
+            each.node.split()[0] for each in journal.followed() if each.cluster == found.name and each.node
+        )
+        last: InstepError | None = None
+        for node in reversed(nodes):
+            try:
+                fetch_object(Source(port, node, project), one, ObjectStore(self._session.store))
+                journal.arrived(one.content_hash, one.format)
+                return
+            except (MissingObject, ClusterError) as error:
+                last = error
+        raise last or MissingObject(f"nobody knows on which node of {found.name} {one.content_hash[:12]}… is")
+
+
+def _document(follower: Follower, going: _Going) -> Document | None:
+    source = follower.source
+    deadline = time.monotonic() + 10
+    while source is not None and time.monotonic() < deadline and not going.problems:
+        with suppress(ClusterError):
+            found = document_of(source, going.one.run_id)
+            if found is not None:
+                return found
+        time.sleep(0.1)
+    return None
+
+
+def _attempt_of(submission: str) -> int:
+    last = submission.rpartition("-")[2]
+    return int(last) if last.isdigit() and len(last) < 3 else 1
