@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .errors import InstepError
+from .errors import InstepError, MissingObject
 from .fan_items import FanItems
 from .files import members
 from .flight import Flight
@@ -20,7 +20,7 @@ from .graph import FileInput, Step
 from .ids import Digest, LaunchId, StepName, StepRunId, new_id
 from .knowledge import Recorded
 from .plan import Facts, Plan, StepPlan, needs, observed_holds, plan_step
-from .recorder import Recorder, Setting, now_us
+from .recorder import Recorder, Setting, now_us, object_names
 from .results import Results
 from .scheduler import events, instructions
 from .scheduler.assignment import Assignment, Failure, FileValue, Item, Resources
@@ -28,15 +28,20 @@ from .scheduler.executor import Crashed, Executor, ExecutorEvent, Finished, Star
 from .scheduler.state import Machine, Node
 from .snapshots.artifact import Artifact
 from .snapshots.journal import Journal
-from .snapshots.objects import ObjectStore
+from .snapshots.objects import ObjectStore, split_name
 
 Notify = Callable[[dict[str, Any]], None]  # Any: a JSON message
+Fetch = Callable[[Mapping[str, str], Notify], None]
+"""Gets the objects `<hash>.<format>` from the clusters named; raises InstepError where it cannot."""
 POLL = 0.05
 """Seconds between looks at the live files and at whether a cancel was asked for."""
 
 
 class Run:
-    """Executes the `selected` steps of `plan`. Call `go` once; `emit` may be called from any thread."""
+    """Executes the `selected` steps of `plan`. Call `go` once; `emit` may be called from any thread.
+
+    `fetch` gets what a step needs and a cluster has.
+    """
 
     def __init__(
         self,
@@ -49,10 +54,12 @@ class Run:
         executor: Executor,
         notify: Notify,
         forced: frozenset[StepName] = frozenset(),
+        fetch: Fetch | None = None,
     ) -> None:
         self.results = Results(selected)
         self._setting, self._facts, self._plan, self._forced = setting, facts, plan, forced
         self._known, self._journal, self._executor, self._notify = known, journal, executor, notify
+        self._fetch = fetch
         self._objects = ObjectStore(setting.store)
         self._recorder = Recorder(setting, facts, plan, known, journal, self._objects, self.results)
         self._queue: queue.SimpleQueue[ExecutorEvent] = queue.SimpleQueue()
@@ -227,27 +234,48 @@ class Run:
             else (Item(None, plan.key, _seed(plan.key)),)
         )
         arriving = self._recorder.arriving(step)
-        self._executor.launch(
-            Assignment(
-                launch=one.launch,
-                step=one.step,
-                module=step.module,
-                code=self._setting.code,
-                store=str(self._setting.store),
-                root=str(self._facts.project.root),
-                live=str(live),
-                items=items,
-                params=plan.determinants.params,
-                inputs={name: found for name, found in arriving.items() if name not in plan.determinants.fans},
-                files={each.argument: self._file_value(each) for each in step.inputs if isinstance(each, FileInput)},
-                arguments=tuple(each.argument for each in step.inputs),
-                outputs=step.options.outputs,
-                static_modules=plan.determinants.fingerprint.modules,
-                resources=one.resources,
-                isolate=step.options.isolate,
-                env=self._setting.env,
-            )
+        assignment = Assignment(
+            launch=one.launch,
+            step=one.step,
+            module=step.module,
+            code=self._setting.code,
+            store=str(self._setting.store),
+            root=str(self._facts.project.root),
+            live=str(live),
+            items=items,
+            params=plan.determinants.params,
+            inputs={name: found for name, found in arriving.items() if name not in plan.determinants.fans},
+            files={each.argument: self._file_value(each) for each in step.inputs if isinstance(each, FileInput)},
+            arguments=tuple(each.argument for each in step.inputs),
+            outputs=step.options.outputs,
+            static_modules=plan.determinants.fingerprint.modules,
+            resources=one.resources,
+            isolate=step.options.isolate,
+            env=self._setting.env,
         )
+        away = self._away(assignment)
+        if away:
+            threading.Thread(target=self._bring, args=(assignment, away), name="bring", daemon=True).start()
+        else:
+            self._executor.launch(assignment)
+
+    def _away(self, assignment: Assignment) -> dict[str, str]:
+        """The objects that the step takes in and that are on a cluster, each with its name."""
+        names = {name for artifact in assignment.inputs.values() for name in object_names(artifact)}
+        gone = [name for name in names if not self._objects.has(*split_name(name))]
+        return self._journal.away(gone) if gone else {}
+
+    def _bring(self, assignment: Assignment, away: Mapping[str, str]) -> None:
+        """Fetch them, then launch; beside the loop, because it may take minutes."""
+        try:
+            if self._fetch is None:
+                raise MissingObject(f"a result is on the cluster {min(away.values())} and not here")
+            self._fetch(away, self._notify)
+        except InstepError as error:
+            one = error.problems[0]
+            self.emit(Crashed(assignment.launch, Failure("lost", one.what, one.why, one.mend), 0, (), now_us()))
+        else:
+            self._executor.launch(assignment)
 
     def _file_value(self, one: FileInput) -> FileValue:
         root = self._facts.project.root

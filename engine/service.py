@@ -156,8 +156,8 @@ class Service:
 
     def _answer(self, request: dict[str, object], talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         try:
-            if self.elsewhere is not None and isinstance(env := request.get("env"), dict):
-                self.elsewhere.learn(env)
+            if self.elsewhere is not None and "env" in request:
+                self.elsewhere.learn(RunRequest.from_json(request).env)
             match request.get("op"):
                 case "ping":
                     talk.say({"t": "end", "pid": os.getpid(), "v": wire.VERSION, "ray": self.session.ray_ready})

@@ -28,7 +28,7 @@ from .plan import Facts, Plan, needs
 from .planner import Planner
 from .recorder import Before, Setting
 from .requests import RunRequest, require_steps
-from .run import Notify, Run
+from .run import Fetch, Notify, Run
 from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
@@ -38,8 +38,6 @@ from .snapshots.objects import ObjectStore
 from .snapshots.records import HIDDEN, RunContext, RunEnded, RunStarted
 from .watch import Watcher
 
-Bring = Callable[[Mapping[str, str], Notify], None]
-"""Fetch the objects `<hash>.<format>` from the clusters named; raises InstepError."""
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
 _OURS = ("RAY_", "PYTHON", "INSTEP_")
 
@@ -92,7 +90,7 @@ class Session:
         self._cancel: threading.Event | None = None
         self._hardware: dict[str, Json] | None = None
         self._start_env = dict(os.environ)
-        self.bring: Bring | None = None
+        self.fetch: Fetch | None = None
         """Fetches objects that are on clusters; whoever can (`remote/`) sets it."""
 
     # The process
@@ -323,7 +321,9 @@ class Session:
                 hold(self.store, OBJECTS, exclusive=False, wait=60.0),
             ):
                 known = self._recall(journal, self.store)
-                run = self._run = Run(setting, facts, plan, selected, known, journal, executor, notify, forced)
+                run = self._run = Run(
+                    setting, facts, plan, selected, known, journal, executor, notify, forced, self.fetch
+                )
                 self._keep_inputs(facts, selected)
                 state = run.go(cancel)
         finally:

@@ -73,7 +73,7 @@ class Elsewhere:
         self._going: dict[RunId, _Going] = {}
         self._env: Mapping[str, str] = dict(os.environ)
         self._lock = threading.Lock()
-        session.bring = self.bring
+        session.fetch = self.fetch
 
     @property
     def busy(self) -> bool:
@@ -139,7 +139,7 @@ class Elsewhere:
             threading.Thread(target=self._cancel, args=(one,), name="cancel", daemon=True).start()
         return bool(chosen)
 
-    def bring(self, names: Mapping[str, str], notify: Say) -> None:
+    def fetch(self, names: Mapping[str, str], notify: Say) -> None:
         """Fetch objects that are on clusters: `<hash>.<format>` → the cluster's name.
 
         Raises MissingObject where a cluster has lost one, ClusterError where it cannot be asked now.

@@ -125,6 +125,12 @@ class ObjectStore:
                         yield Digest(name), format, path
 
 
+def split_name(name: str) -> tuple[Digest, str]:
+    """`<content hash>.<format>` → both."""
+    content, _, format = name.partition(".")
+    return Digest(content), format
+
+
 def hash_bytes(data: bytes) -> Digest:
     from blake3 import blake3
 

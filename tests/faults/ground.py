@@ -201,7 +201,7 @@ class Ground:
         return found
 
     def engine(self) -> psutil.Process | None:
-        return next((one for one in self.processes() if "instep.engine.service" in _cmdline(one)), None)
+        return next((one for one in self.processes() if "instep.remote.service" in _cmdline(one)), None)
 
     def named(self, *parts: str) -> list[psutil.Process]:
         """Processes of ours with one of these texts in their command line."""

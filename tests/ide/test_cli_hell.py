@@ -289,6 +289,6 @@ def test_what_a_step_left_running_ends_with_the_engine(hell: Project, told: Told
 
 def _engine(root: Path) -> psutil.Process:
     for one in psutil.process_iter(["cmdline"]):
-        if (one.info["cmdline"] or [])[-2:] == ["instep.engine.service", str(root)]:
+        if (one.info["cmdline"] or [])[-2:] == ["instep.remote.service", str(root)]:
             return one
     raise AssertionError("the engine is gone")
