@@ -25,6 +25,11 @@ from .assignment import Observed
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap_external>"
 _ENVIRON_CODE = {os.__file__, "<frozen os>", "<frozen _collections_abc>", sys.modules["_collections_abc"].__file__}
 
+_PLACEMENT = frozenset(
+    {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "TPU_VISIBLE_CHIPS"}
+)
+"""Variables by which an executor tells a step its devices: where it runs, not what it gives."""
+
 
 @dataclass(slots=True)
 class Seen:
@@ -96,6 +101,8 @@ class Observer:
             self._written.add(after)
 
     def read_env(self, name: str, value: str | None, frame: FrameType | None) -> None:
+        if name in _PLACEMENT or name.startswith("RAY_"):
+            return
         frame = _user_of_environ(frame)
         if frame is None or (id(frame), frame.f_lasti) == self._bulk or not self._mine():
             return
