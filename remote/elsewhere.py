@@ -15,7 +15,15 @@ from functools import partial
 from typing import Any
 
 from ..engine.documents import Document
-from ..engine.errors import ClusterError, InstepError, MissingObject, ProjectError, StoreError
+from ..engine.errors import (
+    ClusterError,
+    ClusterRefused,
+    InstepError,
+    MissingObject,
+    Problem,
+    ProjectError,
+    StoreError,
+)
 from ..engine.ids import RunId, StepName
 from ..engine.planner import Planner
 from ..engine.replay import snapshot, verdict
@@ -24,14 +32,18 @@ from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import RunEnded
+from .build import ensure_environment, lock_of
 from .cluster import attach, connect
+from .facts import ClusterFacts
 from .fetch import Source, fetch_object
 from .follow import End, Follower, Message, Say, document_of
 from .jobs import JobsPort
-from .offload import Frozen, Shipper, freeze, keep_request, kept_request, resumed, submit
+from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_request, resumed, submit
+from .parity import look_here, parity
 from .places import package, slug, submission_id
 from .profile import Profile, profile, profiles
 from .request import Request, upstream_of
+from .verdict import verdict as judge
 
 ATTEMPTS = 3
 """How many jobs a run may take: one whose job died, with its agent, is taken up by another."""
@@ -55,6 +67,7 @@ class _Going:
     problems: list[Message] = field(default_factory=list[Message])
     document: Document | None = None
     cancels: int = 0
+    place: Place | None = None
 
     def say(self, message: Message) -> None:
         if message["t"] == "error":
@@ -187,21 +200,43 @@ class Elsewhere:
         session = self._session
         declared = {name for step in frozen.facts.graph.steps.values() for name in step.options.env}
         notify({"t": "note", "text": f"attaching {found.name} …"})
-        facts = attach(session.planner.project, found, declared=declared, env=self._env)
+        there = attach(session.planner.project, found, declared=declared, env=self._env)
+        place = self._prepared(frozen, found, there, notify)
         request = freeze(session, frozen, asked, found.name)
         keep_request(session.store, request)
         one = Followed(request.run_id, found.name, submission_id(request.run_id), "sending")
         going = self._follow(one, request, notify)
+        going.place = place
         plans = [frozen.plan.steps[name] for name in frozen.selected]
         steps = [{"name": one.step, "state": one.state, "reasons": list(map(str, one.reasons))} for one in plans]
         going.say({"t": "run", "run": request.number, "steps": steps, "target": found.name})
         try:
-            submit(going.port, request, facts.interpreter)
+            submit(going.port, request, place)
             going.one = replace(going.one, state="going")
         except ClusterError as error:
             # What could not be submitted may have been: following finds out, and tries again if not.
             notify({"t": "note", "text": f"{error.problems[0].what}; trying again"})
         return going
+
+    def _prepared(self, frozen: Frozen, found: Profile, there: ClusterFacts, notify: Say) -> Place:
+        """By what interpreter the run is done there, after what differs was judged by the profile's policy.
+
+        Raises ClusterRefused with every reason why it cannot be done there.
+        """
+        here = look_here(frozen.facts)
+        judged = judge(found.on_mismatch, parity(frozen.facts, here, there, frozen.selected))
+        if judged.action == "refuse":
+            told = [Problem(one) for one in judged.why]
+            raise ClusterRefused(told[0], *told[1:])
+        for one in judged.why:
+            notify({"t": "note", "text": one})
+        if judged.action == "go":
+            return Place(there.interpreter)
+        lock = lock_of(frozen.facts, here.packages, frozen.selected)
+        with connect(found, self._env) as port:
+            tell = partial(_note, notify)
+            built = ensure_environment(port, self._session.store, there, lock, tell)
+        return Place(built.lock.py_executable, built.runtime_env)
 
     # Following
 
@@ -278,13 +313,13 @@ class Elsewhere:
         """Have another agent go on with a run whose job died."""
         assert going.request is not None
         going.say({"t": "note", "text": f"the run's agent on {going.profile.name} died; another takes it up"})
-        facts = attach(self._session.planner.project, going.profile, env=self._env)
+        there = attach(self._session.planner.project, going.profile, env=self._env)
         with Journal(self._session.journal.path) as journal:
             request = going.request = resumed(going.request, journal)
             name = submission_id(request.run_id, attempt)
             going.one = replace(going.one, submission=name, state="sending")
             journal.follow(going.one)
-        submit(going.port, request, facts.interpreter, attempt=attempt)
+        submit(going.port, request, going.place or Place(there.interpreter), attempt=attempt)
         going.one = replace(going.one, state="going")
 
     def _lost(self, going: _Going) -> None:
@@ -361,6 +396,10 @@ def _document(follower: Follower, going: _Going) -> Document | None:
                 return found
         time.sleep(0.1)
     return None
+
+
+def _note(notify: Say, text: str) -> None:
+    notify({"t": "note", "text": text})
 
 
 def _attempt_of(submission: str) -> int:

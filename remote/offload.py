@@ -7,7 +7,7 @@ So a laptop that is closed half way through takes up where it was.
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +122,23 @@ def keep_bytes(files: Iterable[FileAt], root: Path, objects: ObjectStore, journa
         journal.write(Writing(objects=rows))
 
 
-def submit(
-    port: JobsPort, request: Request, interpreter: str, *, attempt: int = 1, more: Mapping[str, Json] | None = None
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """By what a run is done there: the interpreter as a shell takes it, and what its workers need of an environment."""
+
+    interpreter: str
+    runtime_env: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+def submit(port: JobsPort, request: Request, place: Place, *, attempt: int = 1) -> str:
     """Put the request and start the job that drives it; its submission id. Doing it twice starts one job."""
     port.put_package(package(request.run_id, "request"), json.dumps(request.to_json()).encode())
     name = submission_id(request.run_id, attempt)
     project = slug(request.project)
     port.submit(
         name,
-        f"{interpreter} {ENTRY} {request.run_id} {project}",
-        runtime_env={"working_dir": ensure_package(port), "env_vars": dict(WORKER_ENV), **(more or {})},
+        f"{place.interpreter} {ENTRY} {request.run_id} {project}",
+        runtime_env={"working_dir": ensure_package(port), "env_vars": dict(WORKER_ENV), **place.runtime_env},
         metadata={"instep": project, "run": request.run_id, "by": request.user_name, "from": request.host},
     )
     return name
