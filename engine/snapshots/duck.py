@@ -6,6 +6,7 @@ No extension is ever loaded or looked for: they cannot be had offline, and none 
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FILE = "catalog.duckdb"
 _MEMORY = "512MB"
+_SPILL = "spill"
 
 
 class FileHeld(Exception):
@@ -40,11 +42,48 @@ def in_memory(store: Path) -> "DuckDBPyConnection":
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "memory_limit": _MEMORY,
-            "temp_directory": str(store / "spill"),
+            "temp_directory": str(store / _SPILL),
             "threads": "2",
             "enable_external_file_cache": "false",
         },
     )
+
+
+@dataclass(slots=True)
+class Warm:
+    """A database in memory that outlives its use: `fresh` in its first, `spent` if this is to be its last."""
+
+    db: "DuckDBPyConnection"
+    fresh: bool = True
+    spent: bool = False
+
+
+_idle: dict[str, Warm] = {}
+
+
+@contextmanager
+def warm(store: Path, purpose: str) -> Generator[Warm]:
+    """A database that was used for this purpose before, where there is one: to make one takes longer than most uses of
+    it. What was made in it is still there; after an error it is thrown away."""
+    import duckdb
+
+    found = _idle.pop(purpose, None)
+    if found is not None:
+        try:
+            found.db.execute(f"set temp_directory={quoted(str(store / _SPILL))}")
+        except duckdb.Error:  # it holds something in the folder it had
+            found.db.close()
+            found = None
+    if found is None:
+        found = Warm(in_memory(store))
+    try:
+        yield found
+    except BaseException:
+        found.db.close()
+        raise
+    found.fresh = False
+    if found.spent or _idle.setdefault(purpose, found) is not found:
+        found.db.close()
 
 
 @contextmanager

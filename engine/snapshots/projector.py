@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, StoreError
-from .duck import FILE, FileHeld, attached, in_memory
+from .duck import FILE, FileHeld, attached, warm
 from .gate import CATALOG, Held, hold, say
 from .records import LiveClosed
 from .rows import LiveRows, Row, rows_of
@@ -56,12 +56,13 @@ def project(store: Path, *, wait: float = 0.2) -> Projected:
     if not path.is_file():
         return Projected(0)
     applied = 0
-    with Upkeep(path) as journal, in_memory(store) as db:
-        mark = 0
+    with Upkeep(path) as journal, warm(store, "projector") as kept:
+        db, mark = kept.db, 0
+        if kept.fresh:
+            _make_stage(db)
         try:
             with hold(store, exclusive=True, wait=wait):
                 mark = _open(db, store, journal)
-            _make_stage(db)
             while journal.last_seq() > mark:
                 staged = _Stage(db, store, journal)
                 last = staged.fill(mark)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingObject, Problem, StoreError, UsageError
 from ..ids import Digest
-from .duck import FILE, Damaged, FileHeld, attached, busy, in_memory, is_damage, named, quoted
+from .duck import FILE, Damaged, FileHeld, attached, busy, is_damage, named, quoted, warm
 from .gate import reading
 from .objects import ObjectStore
 from .projector import project
@@ -79,6 +79,11 @@ class Reader:
             raise self._refused(error) from None
         return names, rows
 
+    @property
+    def marked(self) -> bool:
+        """Whether a question left something behind that the next one should not find."""
+        return self._locked or bool(self._tables)
+
     def _lock_down(self) -> None:
         """From now on this connection reads the objects and what is attached, nothing else."""
         if not self._locked:
@@ -117,13 +122,15 @@ class Reader:
 @contextmanager
 def reader(store: Path) -> Generator[Reader]:
     """The catalog, open for the block. Raises StoreBusy while somebody else writes it, StoreError if it is damaged."""
-    with in_memory(store) as db:
-        lag = _catch_up(db, store)
+    with warm(store, "reader") as kept:
+        lag = _catch_up(kept.db, store)
         try:
-            with reading(store), attached(db, store):
-                for name, body in VIEWS.items():
-                    db.execute(f"create or replace temp view {named(name)} as {body}")
-                yield Reader(db, store, lag)
+            with reading(store), attached(kept.db, store):
+                for name, body in VIEWS.items() if kept.fresh else ():
+                    kept.db.execute(f"create temp view {named(name)} as {body}")
+                found = Reader(kept.db, store, lag)
+                yield found
+                kept.spent = found.marked
         except FileHeld as error:
             raise busy(store, error) from None
 

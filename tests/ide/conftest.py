@@ -45,6 +45,21 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded(tmp_path_factory.mktemp("history") / "small")
 
 
+@pytest.fixture(scope="session")
+def looked_at(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of it with a living engine, for tests that change nothing but what the screen remembers."""
+    copy = tmp_path_factory.mktemp("looked_at") / "small"
+    shutil.copytree(history, copy)
+    with engine(copy):
+        yield copy
+
+
+@pytest.fixture
+def same(looked_at: Path) -> Path:
+    (looked_at / ".instep" / "screen.json").unlink(missing_ok=True)
+    return looked_at
+
+
 @pytest.fixture
 def root(history: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of it with a living engine."""

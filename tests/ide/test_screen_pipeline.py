@@ -8,8 +8,8 @@ import pytest
 from screen_kit import PIPELINE, ask, engine, opened, text_of, until, write_project
 
 
-async def test_every_step_stands_there_with_its_state_and_why(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_every_step_stands_there_with_its_state_and_why(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("G")
         await until(pilot, lambda: "failed last time" in text_of(app))
         told = text_of(app)
@@ -67,8 +67,8 @@ async def test_a_param_is_edited_in_place_and_taken_back(root: Path) -> None:
         await until(pilot, lambda: (root / "instep.toml").read_text() == before)
 
 
-async def test_an_error_shows_line_locals_and_last_good_run(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_an_error_shows_line_locals_and_last_good_run(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("G")
         await until(pilot, lambda: "Last good run" in text_of(app))
         told = text_of(app)
@@ -78,8 +78,8 @@ async def test_an_error_shows_line_locals_and_last_good_run(root: Path) -> None:
         assert app.place == "pipeline"
 
 
-async def test_what_changed_in_a_step_is_marked_in_its_source(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_what_changed_in_a_step_is_marked_in_its_source(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("G")
         await until(pilot, lambda: "Last good run" in text_of(app))
         await pilot.press("]", "]")
@@ -87,8 +87,8 @@ async def test_what_changed_in_a_step_is_marked_in_its_source(root: Path) -> Non
         assert '+     raise ValueError("no report")' in text_of(app)
 
 
-async def test_a_filter_narrows_the_rail_and_esc_widens_it(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_a_filter_narrows_the_rail_and_esc_widens_it(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("slash", "o", "t", "enter")
         assert [row.step for row in app.here.rail.rows if row.step] == ["total"]
         await pilot.press("escape")
@@ -122,8 +122,8 @@ async def test_the_screen_may_close_while_a_run_goes_on(tmp_path: Path) -> None:
             await until(pilot, lambda: app.live.last == "done")
 
 
-async def test_help_and_palette_and_places(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_help_and_palette_and_places(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("question_mark")
         assert "Keys in Pipeline" in text_of(app)
         await pilot.press("escape")
@@ -175,8 +175,8 @@ async def test_to_ignore_the_cache_is_asked_first(root: Path) -> None:
         assert app.live.steps["table"].doing == "done"
 
 
-async def test_z_gives_a_pane_the_screen_and_all_frames_of_an_error(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_z_gives_a_pane_the_screen_and_all_frames_of_an_error(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("g", "g", "z")
         assert not app.here.rail.display
         await pilot.press("escape")
@@ -187,8 +187,8 @@ async def test_z_gives_a_pane_the_screen_and_all_frames_of_an_error(root: Path) 
         assert app.here.detail.frames == 0
 
 
-async def test_y_copies_the_step_or_the_error(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_y_copies_the_step_or_the_error(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("g", "g", "y")
         assert app.clipboard == "table"
         await pilot.press("G")
@@ -197,19 +197,19 @@ async def test_y_copies_the_step_or_the_error(root: Path) -> None:
         assert "ValueError: no report" in app.clipboard
 
 
-async def test_e_opens_the_failing_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(root) as (app, pilot):
+async def test_e_opens_the_failing_line(same: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(same) as (app, pilot):
         asked: list[tuple[str, int]] = []
         monkeypatch.setattr(app, "open_editor", lambda path, line: asked.append((path, line)))
         await pilot.press("G")
         await until(pilot, lambda: "Last good run" in text_of(app))
         await pilot.press("e")
-        line = 1 + (root / "pipeline.py").read_text().splitlines().index('    raise ValueError("no report")')
+        line = 1 + (same / "pipeline.py").read_text().splitlines().index('    raise ValueError("no report")')
         assert asked == [("pipeline.py", line)]
 
 
-async def test_the_course_of_a_metric_is_drawn_over_the_run_before(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_the_course_of_a_metric_is_drawn_over_the_run_before(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("g", "g", "j")
         await until(pilot, lambda: "loss" in text_of(app) and "┤" in text_of(app))
         assert "run 3" in text_of(app)

@@ -15,8 +15,8 @@ async def listed(app, pilot, count: int = 3) -> None:
     await until(pilot, lambda: len(app.here._rows) == count)
 
 
-async def test_every_run_with_its_metrics_and_what_changed(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_every_run_with_its_metrics_and_what_changed(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await until(pilot, lambda: "report()" in text_of(app) and "✗ report" in text_of(app))
         told = text_of(app)
@@ -27,8 +27,8 @@ async def test_every_run_with_its_metrics_and_what_changed(root: Path) -> None:
         await until(pilot, lambda: "heavier" in text_of(app))
 
 
-async def test_s_sorts_by_the_column_under_the_cursor(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_s_sorts_by_the_column_under_the_cursor(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         names = [one.name for one in app.here.grid.body.columns]
         for _ in range(names.index("total.sum") - 1):
@@ -42,8 +42,8 @@ async def test_s_sorts_by_the_column_under_the_cursor(root: Path) -> None:
         assert shown(app) == [3, 2, 1]
 
 
-async def test_a_filter_by_text_and_by_sql(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_a_filter_by_text_and_by_sql(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await pilot.press("slash", *"heav", "enter")
         await until(pilot, lambda: shown(app) == [2])
@@ -108,8 +108,8 @@ async def test_columns_are_chosen_and_remembered(root: Path) -> None:
         assert "total.sum" not in app.here.choice.metrics
 
 
-async def test_marks_are_a_and_b_and_c_goes_to_compare(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_marks_are_a_and_b_and_c_goes_to_compare(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await pilot.press("c")
         assert "mark two runs" in app.query_one("#bottom").plain
