@@ -50,15 +50,28 @@ class Hub:
         """Pass on what a run says, and keep of it what a screen that comes later must know."""
         match message["t"]:
             case "run":
-                self._going = {("run",): message}
+                self._going = {("run",): message, **self._elsewhere()}
             case "step" | "progress" as kind:
                 self._going[kind, message["step"]] = message
             case "ran":
-                self._going = {}
+                self._going = self._elsewhere()
+            case "elsewhere":
+                self._keep(message)
             case _:
                 pass
         for one in list(self._followers):
             one.say(message)
+
+    def _elsewhere(self) -> dict[tuple[object, ...], dict[str, object]]:
+        return {key: one for key, one in self._going.items() if key[0] == "elsewhere"}
+
+    def _keep(self, message: dict[str, Any]) -> None:  # Any: JSON
+        """The last of each kind that was said of a run on a cluster, until it is over."""
+        run, inner = message["run"], message["message"]
+        if inner["t"] == "over":
+            self._going = {key: one for key, one in self._going.items() if key[:2] != ("elsewhere", run)}
+        elif inner["t"] in ("run", "step", "progress", "shipping", "arriving", "sight"):
+            self._going["elsewhere", run, inner["t"], inner.get("step")] = message
 
     def look_again(self) -> None:
         """Something other than a file changed what is stale: a run ended."""

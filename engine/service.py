@@ -47,6 +47,10 @@ class Elsewhere(Protocol):
         """Follow what goes on on that cluster and is not known here; the numbers of these runs."""
         ...
 
+    def answer(self, request: dict[str, Any]) -> Document:
+        """What a screen asks about a cluster."""
+        ...
+
     def cancel(self, number: int | None = None) -> bool: ...
 
     def close(self) -> None: ...
@@ -177,6 +181,8 @@ class Service:
                     talk.say({"t": "end", "cancelled": self._cancel(request.get("run"))})
                 case "adopt":
                     talk.say({"t": "end", "runs": self._clusters().adopt(str(request.get("cluster")))})
+                case "cluster":
+                    talk.say({"t": "end", "doc": self._clusters().answer(request)})
                 case "stop":
                     self.stop()
                     talk.say({"t": "end", "pid": os.getpid()})

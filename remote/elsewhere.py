@@ -26,18 +26,20 @@ from ..engine.errors import (
 )
 from ..engine.ids import RunId, StepName
 from ..engine.planner import Planner
+from ..engine.project import load_project
 from ..engine.replay import snapshot, verdict
 from ..engine.requests import RunRequest
 from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal
 from ..engine.snapshots.objects import ObjectStore, StoredObject
-from ..engine.snapshots.records import RunEnded
+from ..engine.snapshots.records import RunEnded, StepEnded
 from .build import ensure_environment, lock_of
 from .cluster import attach, connect
 from .facts import ClusterFacts
 from .fetch import Source, fetch_object
 from .follow import End, Follower, Message, Say, document_of
 from .jobs import JobsPort
+from .looking import Looking, tried
 from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_request, resumed, submit
 from .parity import look_here, parity
 from .places import package, slug, submission_id
@@ -86,6 +88,7 @@ class Elsewhere:
         self._going: dict[RunId, _Going] = {}
         self._env: Mapping[str, str] = dict(os.environ)
         self._lock = threading.Lock()
+        self._looking = Looking(session)
         session.fetch = self.fetch
 
     @property
@@ -110,7 +113,17 @@ class Elsewhere:
             if one.state != "ended" and one.run_id not in self._going:
                 # Its cluster may have left the configuration, or its token be known to who asks next.
                 with suppress(InstepError):
-                    self._follow(one, kept_request(self._session.store, one.run_id))
+                    request = kept_request(self._session.store, one.run_id)
+                    going = self._follow(one, request)
+                    if request is not None:
+                        going.say(self._again(going, request))
+
+    def _again(self, going: _Going, request: Request) -> Message:
+        """What a screen must know of a run that is taken up: its steps, and which of them have ended."""
+        events = self._session.journal.events_of(request.run_id)
+        done = {one.step for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused")}
+        steps = [{"name": name, "state": "fresh" if name in done else "pending"} for name in request.steps]
+        return {"t": "run", "run": going.number, "steps": steps, "target": going.profile.name, "again": True}
 
     def learn(self, env: Mapping[str, str]) -> None:
         """The environment of who asks: an engine outlives the shell that started it, and tokens come with new ones."""
@@ -145,6 +158,24 @@ class Elsewhere:
             numbers.append(number)
         return numbers
 
+    def answer(self, request: Message) -> Document:
+        """What a screen asks about a cluster: `do` is `look`, `price` (of the run asked for) or `try`.
+
+        Raises UsageError, ProjectError, ClusterError.
+        """
+        asked, name = RunRequest.from_json(request), str(request.get("on"))
+        env = {**self._env, **asked.env}
+        match request.get("do"):
+            case "price":
+                with self._frozen(asked) as (frozen, found, _):
+                    return self._looking.price(found, frozen, env)
+            case "try":
+                return tried(load_project(self._session.root), name, request["table"], env)
+            case _:
+                # The configuration as it is now: a cluster that was just added has not been planned with yet.
+                found = profile(load_project(self._session.root), name)
+                return self._looking.look(found, env, anew=bool(request.get("anew")))
+
     def cancel(self, number: int | None = None) -> bool:
         """Ask a run (or all) to end; False if none goes on."""
         chosen = [one for one in self._going.values() if number in (None, one.number)]
@@ -172,6 +203,7 @@ class Elsewhere:
             one.stopped.set()
         for one in list(self._going.values()):
             one.done.wait(5)
+        self._looking.close()
 
     # Sending
 
@@ -269,7 +301,8 @@ class Elsewhere:
                 self._going.pop(going.one.run_id, None)
             going.port.close()
             going.done.set()
-            self._tell({"t": "elsewhere", "run": going.number, "target": going.profile.name, "message": {"t": "over"}})
+            over = {"t": "over", "doc": going.document, "problems": going.problems, "stopped": going.stopped.is_set()}
+            self._tell_all(going, over)
             self._session.project()
             self._look_again()
 

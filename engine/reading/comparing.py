@@ -171,7 +171,7 @@ def _going(desk: Desk, *runs: RunFacts) -> bool:
 
 def _going_on(desk: Desk) -> set[str]:
     with Upkeep(desk.store / "journal.sqlite") as journal:
-        return {str(number) for _, number in journal.going_on()}
+        return {str(number) for _, number in (*journal.going_on(), *journal.going_elsewhere())}
 
 
 def _with_live(desk: Desk, run: RunFacts) -> RunFacts:

@@ -105,7 +105,8 @@ def run_asked(desk: Desk, request: Request) -> int | None:
     if number is not None or desk.empty:
         return None if number is None else int(number)
     with Upkeep(desk.store / "journal.sqlite") as journal:
-        going, numbers = journal.going_on(), [one[0] for one in journal.runs()]
+        going = journal.going_on() or journal.going_elsewhere()
+        numbers = [one[0] for one in journal.runs()]
     if going:
         return going[-1][1]
     hidden: set[int] = set()
@@ -160,7 +161,7 @@ def _state(desk: Desk, number: int) -> tuple[str, bool]:
     """How the run is, and whether more may come of it. Raises UsageError for one that is not there."""
     with Upkeep(desk.store / "journal.sqlite") as journal:
         states: dict[int, Any] = {one[0]: one[2] for one in journal.runs()}
-        going = number in {one for _, one in journal.going_on()}
+        going = number in {one for _, one in (*journal.going_on(), *journal.going_elsewhere())}
     if number not in states:
         raise UsageError(f"there is no run {number}", mend="`instep runs` lists them.")
     return str(states[number]) if going or states[number] != "running" else "interrupted", going

@@ -45,7 +45,7 @@ def timeline(desk: Desk, request: Request) -> Document:
     if number is None:
         return {"number": None, "steps": []}
     with Upkeep(desk.store / "journal.sqlite") as journal:
-        going = number in {one for _, one in journal.going_on()}
+        going = number in {one for _, one in (*journal.going_on(), *journal.going_elsewhere())}
     with desk.reading() as found:
         rows = found.rows(_RUN, [number])
         if not rows:

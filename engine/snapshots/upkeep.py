@@ -130,6 +130,11 @@ class Upkeep(Journal):
             return found
         return [one for one in found if self._writer_lives(one[0])]
 
+    def going_elsewhere(self) -> list[tuple[RunId, int]]:
+        """Runs on clusters whose last word has not come. Nobody here need live for them to go on."""
+        sql = "select f.run_id, number from followed f join run using (run_id) where f.state<>'ended' order by number"
+        return [(RunId(row[0]), row[1]) for row in self._rows(sql)]
+
     def _writer_lives(self, run_id: RunId) -> bool:
         """Whether the process that began a run is there: one without an engine (a test, a script) takes no lease."""
         import psutil

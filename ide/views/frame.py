@@ -6,7 +6,10 @@ from rich.text import Text
 
 from ..keys import PLACES, Action
 from ..text import clean, fit, seconds
-from .live import Live
+from .live import Live, time_of_day
+
+_SHORTEST = 34
+"""Columns that the places take where only the one that is shown has its name."""
 
 
 def top(live: Live, place: str, width: int) -> Text:
@@ -14,7 +17,9 @@ def top(live: Live, place: str, width: int) -> Text:
     name = Text.assemble((f" {clean(live.project) or '…'} ", "text.bold"))
     if live.branch:
         name.append(f"{fit(clean(live.branch), 20)}{'*' if live.dirty else ''} ", "dim")
-    right = _status(live)
+    right = _status(live, brief=False)
+    if name.cell_len + right.cell_len + _SHORTEST > width:
+        right = _status(live, brief=True)
     room = width - name.cell_len - right.cell_len
     places = Text(" ")
     for short in (False, True):
@@ -32,7 +37,7 @@ def top(live: Live, place: str, width: int) -> Text:
     return line.append(" " * gap).append_text(right)
 
 
-def _status(live: Live) -> Text:
+def _status(live: Live, *, brief: bool) -> Text:
     text = Text()
     if live.going:
         text.append(f"▶ run {live.run}  ", "running")
@@ -54,6 +59,22 @@ def _status(live: Live) -> Text:
             text.append("✓ local ", "ok")
         case _:
             text.append("✗ ray ", "failed")
+    return text.append_text(_elsewhere(live, brief=brief))
+
+
+def _elsewhere(live: Live, *, brief: bool) -> Text:
+    """What goes on on each cluster: steps that have ended of how many; out of sight is a state of its own."""
+    text = Text()
+    for target in dict.fromkeys(one.target for one in live.elsewhere.values()):
+        runs = [one for one in live.elsewhere.values() if one.target == target]
+        lost = min((one.lost_since for one in runs if one.lost_since is not None), default=None)
+        name = fit(clean(target), 16)
+        if lost is not None:
+            since = f"since {time_of_day(lost)}"
+            text.append(f" ⇡? {name} {since if brief else f'lost sight {since}'} ", "stale")
+            continue
+        ended, every = sum(one.ended for one in runs), sum(len(one.steps) for one in runs)
+        text.append(f" ⇡ {name}{f' {ended}/{every}' if every else ''} ", "remote")
     return text
 
 

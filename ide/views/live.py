@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from . import away
+from .away import Away
+
 Message = Mapping[str, Any]  # Any: JSON from the engine
 Engine = Literal["none", "starting", "up", "lost"]
 _ENDED = ("done", "reused", "failed", "blocked", "cancelled")
@@ -68,7 +71,8 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The project now. `loaded` is False until the first plan has come: not known is not the same as none."""
+    """The project now. `loaded` is False until the first plan has come: not known is not the same as none. `elsewhere`
+    has the runs that go on on clusters, by number."""
 
     project: str = ""
     branch: str = ""
@@ -85,6 +89,7 @@ class Live:
     going: bool = False
     last: str = ""
     activity: tuple[Happened, ...] = ()
+    elsewhere: Mapping[int, Away] = field(default_factory=dict[int, Away])
 
     def count(self, *plans: str) -> int:
         return sum(one.plan in plans for one in self.steps.values())
@@ -100,7 +105,7 @@ def take(live: Live, message: Message, at: float, clock: float) -> Live:
         case "hello":
             return replace(live, engine="up", project=message["project"])
         case "lost":
-            live = replace(live, engine="lost", ray="starting", going=False, steps=_idle(live.steps))
+            live = replace(live, engine="lost", ray="starting", going=False, steps=_idle(live.steps), elsewhere={})
             return happened(live, at, "failed", "the engine ended; a new one is being started")
         case "ray":
             return _ray(live, message, at)
@@ -121,6 +126,8 @@ def take(live: Live, message: Message, at: float, clock: float) -> Live:
             return _ran(live, message["doc"], at)
         case "note":
             return happened(live, at, "dim", str(message["text"]))
+        case "elsewhere":
+            return _elsewhere(live, message, at, clock)
         case _:
             return live
 
@@ -268,6 +275,24 @@ def _ran(live: Live, document: Message, at: float) -> Live:
     return happened(
         live, at, mark, f"run {document['run']} {document['state']} in {_seconds(document['seconds'])} — {told}"
     )
+
+
+def _elsewhere(live: Live, message: Message, at: float, clock: float) -> Live:
+    """A run on a cluster said something; the steps here are not touched by it."""
+    number, inner = message["run"], message["message"]
+    before = live.elsewhere.get(number, Away(number, message["target"]))
+    after = away.heard(before, inner, clock)
+    rest = {run: one for run, one in live.elsewhere.items() if run != number}
+    live = replace(live, elsewhere=rest if inner["t"] == "over" else {**live.elsewhere, number: after})
+    line = away.told(before, after, inner, time_of_day(after.lost_since))
+    return happened(live, at, *line) if line is not None else live
+
+
+def time_of_day(at: float | None) -> str:
+    """`12:04` of a moment in seconds since 1970."""
+    from datetime import datetime
+
+    return "" if at is None else datetime.fromtimestamp(at).strftime("%H:%M")
 
 
 def _seconds(value: float | None) -> str:
