@@ -77,6 +77,8 @@ def step(
     ignore: Sequence[str] = (),
     packages: str = "exact",
     key: Sequence[str] | str = (),
+    labels: Mapping[str, str] = ...,
+    run_on: str = "",
 ) -> Callable[[F], F]: ...
 def step(function: Any = None, /, **options: Any) -> Any:  # Any: the two overloads above are what callers see
     """Mark a function as a step; the options are read from the source, so they must be literals or constants.
@@ -85,7 +87,8 @@ def step(function: Any = None, /, **options: Any) -> Any:  # Any: the two overlo
     environment variables that count; `version` is a manual extra in the key; `cache=False` always runs;
     `auto=False` is never started by a file save; `isolate=True` gets a fresh process; `deps` adds names of definitions
     or modules that count, `ignore` takes some away; `packages` says which part of a package's version counts
-    (`"exact"`, `"minor"`, `"any"`); `key` names the columns by which rows of its tables are compared between runs.
+    (`"exact"`, `"minor"`, `"any"`); `key` names the columns by which rows of its tables are compared between runs;
+    `run_on` names the cluster that this step goes to when the others run here, `labels` what its node must have there.
     """
 
     def mark(target: Any) -> Any:  # Any: a function is given an attribute that its type does not know

@@ -51,7 +51,8 @@ class Param:
 @dataclass(frozen=True, slots=True)
 class Options:
     """What `@step(…)` declared. `memory` is bytes, `timeout` seconds. `key` names the columns that identify a row of
-    the tables it puts out: what runs are compared by, no part of the step's key."""
+    the tables it puts out: what runs are compared by, no part of the step's key. `labels` are those that a cluster's
+    node must have, `run_on` names the cluster that this step goes to when the others run here."""
 
     outputs: tuple[str, ...] = ()
     cpus: float = 1.0
@@ -69,6 +70,8 @@ class Options:
     ignore: tuple[str, ...] = ()
     packages: Literal["exact", "minor", "any"] = "exact"
     key: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    run_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,18 @@ def _packages(value: Json) -> str:
     return str(value)
 
 
+def _labels(value: Json) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) and one for one in value.values()):
+        raise ValueError('a dict of texts, such as {"ray.io/accelerator-type": "A100"}')
+    return {name: str(one) for name, one in value.items()}
+
+
+def _cluster(value: Json) -> str:
+    if not isinstance(value, str):
+        raise ValueError("the name of a cluster")
+    return value
+
+
 _READERS: Final[Mapping[str, Callable[[Json], object]]] = {
     "outputs": _outputs,
     "cpus": _number(0),
@@ -154,4 +166,13 @@ _READERS: Final[Mapping[str, Callable[[Json], object]]] = {
     "ignore": _names,
     "packages": _packages,
     "key": _key,
+    "labels": _labels,
+    "run_on": _cluster,
 }
+SCHEDULING: Final = ("cpus", "gpus", "memory", "resources", "retries", "timeout", "auto", "isolate", "labels", "run_on")
+"""Options that say where and when a step runs, and nothing of what it gives: what `[step.NAME]` may say too."""
+
+
+def read_option(name: str, value: Json) -> object:
+    """The value of one option as it is kept. Raises ValueError that says what it should be, KeyError for no option."""
+    return _READERS[name](value)

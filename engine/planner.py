@@ -19,6 +19,7 @@ from .plan import Facts, Plan, make_plan
 from .project import Project, load_project
 from .reach import fingerprint_modules, fingerprint_steps
 from .source_index import IndexCache
+from .step_tables import with_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class Planner:
             code = code | kept  # a new mapping: what was read from the other is remembered by it
             graph = replace(read_graph(self.project, code, self.index), problems=graph.problems)
         self._good |= {path: data for path, data in code.items() if path not in broken}
-        self._code, self._graph = code, graph
+        self._code, self._graph = code, with_tables(graph, self.project.step, self.project.config)
 
 
 def watched_files(project: Project, patterns: Iterable[str]) -> list[str]:

@@ -52,6 +52,7 @@ class Project:
     auto: bool = True
     local: Local = Local()
     clusters: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    step: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     @property
     def store(self) -> Path:
@@ -107,6 +108,7 @@ def load_project(root: Path) -> Project:
             resources=cast("Mapping[str, float]", local.get("resources", {})),
         ),
         clusters=_table(tables, "clusters"),
+        step=_table(tables, "step"),
     )
 
 

@@ -63,7 +63,10 @@ class Setting:
 
 @dataclass(slots=True)
 class Recorder:
-    """One run's memory: what was decided, what arrived, what became of it, and what is still to be written."""
+    """One run's memory: what was decided, what arrived, what became of it, and what is still to be written.
+
+    `outside` names the clusters of steps that do not run where the others do.
+    """
 
     setting: Setting
     facts: Facts
@@ -75,6 +78,7 @@ class Recorder:
     decided: dict[StepName, StepPlan] = field(default_factory=dict[StepName, StepPlan])
     fans: dict[StepName, FanItems] = field(default_factory=dict[StepName, FanItems])
     notes: list[str] = field(default_factory=list[str])
+    outside: Mapping[StepName, str] = field(default_factory=dict[StepName, str])
     _artifacts: dict[tuple[StepName, str], Artifact] = field(default_factory=dict[tuple[StepName, str], Artifact])
     _writing: Writing = field(default_factory=Writing)
     _joined: set[StepName] = field(default_factory=set[StepName])
@@ -137,7 +141,7 @@ class Recorder:
                     step_run_id,
                     name,
                     state,
-                    target=self.setting.target,
+                    target=self._target(name),
                     ended_us=now_us(),
                     reasons=self.reasons(name),
                     error={"kind": state, "title": f"{state} by {cause}"} if cause else None,
@@ -157,7 +161,7 @@ class Recorder:
                     launch.step,
                     None,
                     launch.attempt,
-                    self.setting.target,
+                    self._target(launch.step),
                     "",
                     flight.started_us,
                 )
@@ -211,7 +215,7 @@ class Recorder:
             self.notes.append(f"{changed} changed while {name} read it: the result is shown, not kept")
         elif self.setting.record:
             self._remember(plan, flight.step_run_id, self._outputs(step), flight.metrics, observed)
-            self._writing.history.append((name, seconds, self.setting.target))
+            self._writing.history.append((name, seconds, self._target(name)))
         ended = self._ended(name, flight.step_run_id, "done", attempt)
         self._writing.events.append(
             replace(
@@ -320,7 +324,7 @@ class Recorder:
         if self.setting.record:
             self._remember(plan, fan.step_run_id, outputs, metrics, fan.observed)
             if fan.ran():
-                self._writing.history.append((name, fan.elapsed(), self.setting.target))
+                self._writing.history.append((name, fan.elapsed(), self._target(name)))
         self._writing.events.append(
             replace(
                 self._ended(name, fan.step_run_id, "done" if fan.ran() else "reused"),
@@ -341,6 +345,9 @@ class Recorder:
         return [one.to_json() for one in plan.reasons]
 
     # Pieces of the above
+
+    def _target(self, name: StepName) -> str:
+        return self.outside.get(name, self.setting.target)
 
     def _fail(self, name: StepName, step_run_id: StepRunId, failure: Failure, seconds: float) -> None:
         self.results.failed(name, step_run_id, failure, seconds)
@@ -402,7 +409,7 @@ class Recorder:
             step_key=plan.key if plan else None,
             fingerprint=found.fingerprint.digest if found else None,
             params_hash=found.params_hash() if found else None,
-            target=self.setting.target,
+            target=self._target(name),
             reasons=self.reasons(name),
             inputs={argument: one.content_hash for argument, one in self.arriving(step).items()} if plan else {},
         )
@@ -417,7 +424,7 @@ class Recorder:
             rows,
             fingerprint=found.fingerprint.digest,
             params_hash=found.params_hash(),
-            target=self.setting.target,
+            target=self._target(step.name),
         )
 
     def _outputs(self, step: Step) -> dict[str, Artifact]:

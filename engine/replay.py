@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .config_text import config_toml
 from .documents import Document
 from .errors import StoreError, UsageError, nearest
 from .graph import FileInput
@@ -133,7 +134,7 @@ def _lay_out(objects: ObjectStore, original: RunStarted, ends: list[StepEnded], 
     """Code, configuration and input files of the snapshot, at the places they had."""
     for path, content in original.code.items():
         _write(folder / path, objects.read(content, "src"))
-    _write(folder / "instep.toml", _toml(original.config).encode())
+    _write(folder / "instep.toml", config_toml(original.config).encode())
     for end in ends:
         for one in end.files:
             path, content = str(one["path"]), Digest(str(one["content_hash"]))
@@ -166,12 +167,6 @@ def _write(path: Path, data: bytes | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if data is not None:
         path.write_bytes(data)
-
-
-def _toml(config: Mapping[str, Any]) -> str:  # Any: JSON
-    import tomlkit
-
-    return tomlkit.dumps({"project": dict(config)})
 
 
 def verdict(session: "Session", old: Snapshot, run_id: RunId) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import InstepError, MissingObject
 from .fan_items import FanItems
@@ -40,7 +40,7 @@ POLL = 0.05
 class Run:
     """Executes the `selected` steps of `plan`. Call `go` once; `emit` may be called from any thread.
 
-    `fetch` gets what a step needs and a cluster has.
+    `fetch` gets what a step needs and a cluster has, `outside` runs the steps that are to run on a cluster.
     """
 
     def __init__(
@@ -55,16 +55,20 @@ class Run:
         notify: Notify,
         forced: frozenset[StepName] = frozenset(),
         fetch: Fetch | None = None,
+        outside: "Outside | None" = None,
     ) -> None:
         self.results = Results(selected)
         self._setting, self._facts, self._plan, self._forced = setting, facts, plan, forced
         self._known, self._journal, self._executor, self._notify = known, journal, executor, notify
-        self._fetch = fetch
+        self._fetch, self._outside = fetch, outside
+        self.facts, self.number = facts, setting.number
         self._objects = ObjectStore(setting.store)
         self._recorder = Recorder(setting, facts, plan, known, journal, self._objects, self.results)
         self._queue: queue.SimpleQueue[ExecutorEvent] = queue.SimpleQueue()
         steps = facts.graph.steps
-        self._machine = Machine({name: node_of(steps[name]) for name in selected}, executor.capacity())
+        self._recorder.outside = {name: found for name in selected if (found := self._cluster_of(steps[name]))}
+        nodes = {name: node_of(steps[name], outside=name in self._recorder.outside) for name in selected}
+        self._machine = Machine(nodes, executor.capacity())
         self._timers: list[tuple[float, events.TimerId]] = []
         self._flights: dict[LaunchId, Flight] = {}
         self._folder = setting.store / "runs" / str(setting.number)
@@ -73,6 +77,10 @@ class Run:
     def emit(self, event: ExecutorEvent) -> None:
         """The executor's side: tell the loop."""
         self._queue.put(event)
+
+    def tell(self, message: dict[str, Any]) -> None:  # Any: JSON
+        """Pass on to who follows; may be called from any thread."""
+        self._notify(message)
 
     def item_counts(self) -> dict[StepName, dict[str, int]]:
         """For every fan-out, how many of its items ended how."""
@@ -156,6 +164,8 @@ class Run:
                 self._launch(one)
             case instructions.Cancel(launch, force):
                 self._executor.cancel(launch, force=force)
+                if self._outside is not None:
+                    self._outside.cancel(launch, force=force)
             case instructions.StartTimer(timer, seconds):
                 heapq.heappush(self._timers, (time.monotonic() + seconds, timer))
             case instructions.StopTimer(timer):
@@ -253,11 +263,18 @@ class Run:
             isolate=step.options.isolate,
             env=self._setting.env,
         )
-        away = self._away(assignment)
-        if away:
+        cluster = self._recorder.outside.get(step.name, "")
+        away = {} if cluster else self._away(assignment)
+        if cluster and self._outside is not None:
+            self._outside.launch(replace(assignment, resources=resources_of(step)), cluster, self)
+        elif away:
             threading.Thread(target=self._bring, args=(assignment, away), name="bring", daemon=True).start()
         else:
             self._executor.launch(assignment)
+
+    def _cluster_of(self, step: Step) -> str:
+        """Where this step runs: "" for here. A replay stays where it was asked for."""
+        return step.options.run_on if self._outside is not None and self._setting.record else ""
 
     def _away(self, assignment: Assignment) -> dict[str, str]:
         """The objects that the step takes in and that are on a cluster, each with its name."""
@@ -323,14 +340,29 @@ class Run:
             self._notify(message)
 
 
-def node_of(step: Step) -> Node:
-    """What the scheduler needs to know of a step."""
+class Outside(Protocol):
+    """Runs single steps of a run on clusters, and answers with the events of an executor."""
+
+    def launch(self, assignment: Assignment, cluster: str, run: "Run") -> None: ...
+
+    def cancel(self, launch: LaunchId, *, force: bool) -> None:
+        """Launches that are not there are ignored."""
+        ...
+
+
+def resources_of(step: Step) -> Resources:
+    options = step.options
+    return Resources(options.cpus, options.gpus, options.memory, dict(options.resources), dict(options.labels))
+
+
+def node_of(step: Step, *, outside: bool = False) -> Node:
+    """What the scheduler needs to know of a step; one that runs `outside` takes nothing of what there is here."""
     options = step.options
     return Node(
         name=step.name,
         needs=tuple(needs(step)),
         fan=bool(step.fans),
-        resources=Resources(options.cpus, options.gpus, options.memory, dict(options.resources)),
+        resources=Resources(cpus=0) if outside else resources_of(step),
         retries=options.retries,
         timeout=options.timeout,
         isolate=options.isolate,

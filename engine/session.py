@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import environment
+from .config_text import config_of
 from .digest import digest
 from .documents import Document, run_document, status_document
 from .errors import InstepError, UsageError
@@ -28,7 +29,7 @@ from .plan import Facts, Plan, needs
 from .planner import Planner
 from .recorder import Before, Setting
 from .requests import RunRequest, require_steps
-from .run import Fetch, Notify, Run
+from .run import Fetch, Notify, Outside, Run
 from .scheduler.bundle import write_bundle
 from .scheduler.executor import Executor, ExecutorEvent
 from .snapshots import lease
@@ -92,6 +93,8 @@ class Session:
         self._start_env = dict(os.environ)
         self.fetch: Fetch | None = None
         """Fetches objects that are on clusters; whoever can (`remote/`) sets it."""
+        self.outside: Outside | None = None
+        """Runs single steps on clusters; set likewise."""
 
     # The process
 
@@ -270,7 +273,7 @@ class Session:
             code_hash=bundle.code,
             code=bundle.files,
             modules=modules,
-            config=config_of(facts),
+            config=config_of(facts.project),
             env_hash=digest("environment/1", found),
             environment=found,
             host=origin.host,
@@ -322,7 +325,7 @@ class Session:
             ):
                 known = self._recall(journal, self.store)
                 run = self._run = Run(
-                    setting, facts, plan, selected, known, journal, executor, notify, forced, self.fetch
+                    setting, facts, plan, selected, known, journal, executor, notify, forced, self.fetch, self.outside
                 )
                 self._keep_inputs(facts, selected)
                 state = run.go(cancel)
@@ -486,12 +489,6 @@ def passed_on(env: Mapping[str, str], start: Mapping[str, str]) -> dict[str, str
         if env.get(name) != start.get(name) and name not in _NOT_PASSED_ON and not name.startswith(_OURS)
     }
     return {name: env.get(name) for name in sorted(names)}
-
-
-def config_of(facts: Facts) -> dict[str, Json]:
-    """What of the configuration a replay needs."""
-    project = facts.project
-    return {"name": project.name, "steps": list(project.steps), "roots": list(project.roots), "mark": project.mark}
 
 
 def _planned(plan: Plan, name: StepName) -> dict[str, Any]:

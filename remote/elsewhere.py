@@ -41,6 +41,7 @@ from .follow import End, Follower, Message, Say, document_of
 from .jobs import JobsPort
 from .looking import Looking, tried
 from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_request, resumed, submit
+from .outside import Outside
 from .parity import look_here, parity
 from .places import package, slug, submission_id
 from .profile import Profile, profile, profiles
@@ -90,6 +91,7 @@ class Elsewhere:
         self._lock = threading.Lock()
         self._looking = Looking(session)
         session.fetch = self.fetch
+        session.outside = Outside(session, self._run_there)
 
     @property
     def busy(self) -> bool:
@@ -100,12 +102,18 @@ class Elsewhere:
         began = time.monotonic()
         with self._frozen(asked) as (frozen, profile, old):
             going = self._send(frozen, profile, asked, notify)
-            document = self._await(going, notify, cancel, asked)
+            document = self._await(going, notify, cancel)
             document["seconds"] = round(time.monotonic() - began, 4)
             if old is not None:
                 told, same = verdict(self._session, old, going.one.run_id)
                 document |= {"verdict": told, "diverged": not same and document["state"] == "done"}
         return document
+
+    def _run_there(
+        self, frozen: Frozen, cluster: str, asked: RunRequest, notify: Say, cancel: threading.Event
+    ) -> Document:
+        going = self._send(frozen, profile(self._session.planner.project, cluster), asked, notify)
+        return self._await(going, notify, cancel)
 
     def resume(self) -> None:
         """Follow every run that has not ended and is not followed."""
@@ -370,7 +378,7 @@ class Elsewhere:
         mend = "What had finished is kept. `instep run` goes on from there here, `instep run --on NAME` on a cluster."
         going.problems.append({"what": what, "place": None, "why": "", "mend": mend})
 
-    def _await(self, going: _Going, notify: Say, cancel: threading.Event, asked: RunRequest) -> Document:
+    def _await(self, going: _Going, notify: Say, cancel: threading.Event) -> Document:
         """Until it has ended; a cancel is passed on once. Raises StoreError with what kept it from ending well."""
         while not going.done.wait(0.05):
             if cancel.is_set() and not going.cancels:

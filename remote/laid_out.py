@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import tomlkit
-
+from ..engine.config_text import config_toml
 from ..engine.snapshots.objects import ObjectStore
 from .request import FileAt, Request
 
@@ -15,7 +14,7 @@ def lay_out(request: Request, folder: Path, store: Path, objects: ObjectStore) -
     """Write what is missing or different in size; a second call after a crash finishes the first. Raises StoreError."""
     for one in request.files:
         _put(one, folder, objects)
-    (folder / "instep.toml").write_text(tomlkit.dumps({"project": dict(request.config)}))
+    (folder / "instep.toml").write_text(config_toml(request.config))
     link = folder / ".instep"
     if not link.is_symlink():
         link.symlink_to(store)

@@ -79,12 +79,13 @@ def parity(
         rows.setdefault((kind, subject, here, there, effect), []).append(step)
 
     for step in chosen:
-        asked = demand(facts.graph.steps[step].options)
-        short = shortage(asked, there.nodes)
+        options = facts.graph.steps[step].options
+        asked = demand(options)
+        short = shortage(asked, there.nodes, options.labels)
         if short:
             add("room", step, None, short, "stops", step)
             continue
-        able = {node.node_id for node in there.nodes if fits(asked, node)}
+        able = {node.node_id for node in there.nodes if fits(asked, node, options.labels)}
         machines = [machine for machine in there.machines if machine.node_id in able]
         for node in there.nodes:
             if node.node_id in able and node.node_id in there.silent:

@@ -15,16 +15,21 @@ def demand(options: Options) -> dict[str, float]:
     return {name: amount for name, amount in asked.items() if amount > 0}
 
 
-def fits(asked: Mapping[str, float], node: NodeState) -> bool:
-    """Whether the node has all of it, in use or not."""
-    return node.alive and all(node.total.get(name, 0.0) >= amount for name, amount in asked.items())
+def fits(asked: Mapping[str, float], node: NodeState, labels: Mapping[str, str] | None = None) -> bool:
+    """Whether the node has all of it, in use or not, and these labels."""
+    labelled = all(node.labels.get(name) == value for name, value in (labels or {}).items())
+    return node.alive and labelled and all(node.total.get(name, 0.0) >= amount for name, amount in asked.items())
 
 
-def shortage(asked: Mapping[str, float], nodes: Iterable[NodeState]) -> str:
+def shortage(asked: Mapping[str, float], nodes: Iterable[NodeState], labels: Mapping[str, str] | None = None) -> str:
     """Why no node could ever run it, the best one named: `needs 2 GPUs, gpu-a has 1`. "" when one could."""
-    alive = [node for node in nodes if node.alive]
-    if any(fits(asked, node) for node in alive):
+    living = [node for node in nodes if node.alive]
+    if any(fits(asked, node, labels) for node in living):
         return ""
+    alive = [node for node in living if fits({}, node, labels)]
+    if labels and not alive:
+        wanted = ", ".join(f"{name}={value}" for name, value in labels.items())
+        return f"needs a node with {wanted}, and none has it"
     for name, amount in asked.items():
         best = max(alive, key=lambda node: node.total.get(name, 0.0), default=None)
         most = best.total.get(name, 0.0) if best else 0.0

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..config_text import config_toml
 from ..errors import MissingObject
 from ..files import hash_file
-from ..ids import Digest, Json
+from ..ids import Digest
 from ..project import STORE
 from ..snapshots.objects import ObjectStore
 from .hybrid_code import Code
@@ -43,7 +44,7 @@ class Folder:
 
     def lay_out(self, code: Code, files: Mapping[str, Digest]) -> None:
         """Bring the folder from the last hybrid to this one; what is there already stays."""
-        every: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": _toml(code.config)}
+        every: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": config_toml(code.config).encode()}
         wanted = {path: content for path, content in every.items() if _is_inside(path)}
         for path in self._there.keys() - wanted.keys():
             (self.path / path).unlink(missing_ok=True)
@@ -88,9 +89,3 @@ def _clear_dead(folder: Path) -> None:
     for one in folder.iterdir() if folder.is_dir() else ():
         if not (one.name.isdigit() and psutil.pid_exists(int(one.name))):
             shutil.rmtree(one, ignore_errors=True)
-
-
-def _toml(config: Mapping[str, Json]) -> bytes:
-    import tomlkit
-
-    return tomlkit.dumps({"project": dict(config)}).encode()

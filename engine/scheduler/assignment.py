@@ -16,12 +16,14 @@ from ..snapshots.objects import StoredObject
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a task asks for and what an executor has. `memory` is bytes."""
+    """What a task asks for and what an executor has. `memory` is bytes; `labels` are those its node must have, which
+    counts on clusters only."""
 
     cpus: float = 1.0
     gpus: float = 0.0
     memory: int = 0
     custom: Mapping[str, float] = field(default_factory=dict[str, float])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class RayExecutor:
             self._launched[assignment.launch] = launched
         try:
             run = self._run_once if assignment.resources.gpus else self._run
-            launched.ref = run.options(**_options(assignment.resources)).remote(assignment)
+            options = _options(assignment.resources, labels=self._local is None)
+            launched.ref = run.options(**options).remote(assignment)
             future: Future[Any] = launched.ref.future()
         except Exception as error:
             self._end(launched, Failure("executor", f"Ray did not take the task: {type(error).__name__}: {error}"))
@@ -221,8 +222,10 @@ class _Launched:
         self.cancelled = False
 
 
-def _options(resources: Resources) -> dict[str, Any]:
+def _options(resources: Resources, *, labels: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"num_cpus": resources.cpus}
+    if labels and resources.labels:
+        options["label_selector"] = dict(resources.labels)
     if resources.gpus:
         options["num_gpus"] = resources.gpus
     if resources.memory:

@@ -42,6 +42,7 @@ _SETTINGS = {
 _UNWANTED = ("PYTHONDONTWRITEBYTECODE", "RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "RAY_RUNTIME_ENV_HOOK")
 _STORE_BYTES = 128 * 1024 * 1024
 _PATIENCE_SECONDS = 3.0
+_TOO_SLOW = "timed out during startup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,16 @@ def start_local(
             "_memory": memory or None,
             "resources": dict(resources or {}),
         }
-        address = _init(ray, place, asked)
+        try:
+            address = _init(ray, place, asked)
+        except ExecutorError as error:
+            if _TOO_SLOW not in str(error):
+                raise
+            # Half a minute was too short for a machine that does ten other things; what it has read by now is in
+            # memory. What the first try started has to go, or it takes the place of the second.
+            ray.shutdown()
+            _end(_family(_children() - before))
+            address = _init(ray, place, asked)
         place.chmod(0o700)  # Ray lets everybody in
         pids = tuple(sorted(_children() - before))
         running = LocalRay(place, address["session_dir"], pids)
