@@ -130,3 +130,22 @@ def test_a_replay_there_has_a_verdict(site: Site) -> None:
     there = site.instep("run", "--on", "gpu", "--replay", str(first), "--json")
     assert there["verdict"] == f"replay of run {first}: identical, all 5 outputs have the same content"
     assert {one["state"] for one in there["steps"]} == {"done"}
+
+
+@pytest.mark.ray
+def test_a_step_with_run_on_goes_there_and_the_others_stay(site: Site) -> None:
+    table = (site.root / "instep.toml").read_text()
+    site.write("instep.toml", table + '\n[step.total]\nrun_on = "gpu"\n[step.loud]\nrun_on = "gpu"\n')
+    site.write("words.py", "def shout(text):\n    return text.upper() + '?'\n")
+    site.write("pipeline.py", PIPELINE.replace("factor: int = 2", "factor: int = 5"))
+    here = site.instep("run", "--json")
+    assert (here["state"], here["target"], here["metrics"]["total.sum"]) == ("done", "local", 50)
+    shown = site.instep(
+        "sql", "--json", f"select step, target, state from step_run where run = {here['run']} and item is null"
+    )
+    rows = {row[0]: row[1:] for row in shown["rows"]}
+    assert rows["total"] == ["gpu", "done"]
+    assert rows["names"] == ["local", "done"]
+    assert rows["loud"][0] == "gpu"
+    assert site.instep("runs", "--json")["runs"][0]["run"] == here["run"], "the runs there are hidden"
+    site.write("instep.toml", table)
