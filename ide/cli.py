@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _project_commands(add)
     _run_commands(add)
     _look_commands(add)
+    _cluster_commands(add)
     _store_commands(add)
     return parser
 
@@ -175,6 +176,16 @@ def _look_commands(add: Add) -> None:
     )
     sql = add("sql", "data", "ask DuckDB about everything that was recorded")
     sql.add_argument("query", metavar="SQL", help='e.g. "from run_3.features select count(*)", "from step_run"')
+
+
+def _cluster_commands(add: Add) -> None:
+    clusters = add("clusters", "clusters", "list the Ray clusters of this project")
+    clusters.add_argument("--check", action="store_true", help="ask each of them how it is now")
+    attach = add("attach", "clusters", "tell what a cluster has, and what differs there for these steps")
+    attach.add_argument("cluster", metavar="NAME", help="its name in [clusters.NAME]")
+    attach.add_argument("--anew", action="store_true", help="look again, whatever is remembered")
+    detach = add("detach", "clusters", "forget a cluster; what runs there goes on")
+    detach.add_argument("cluster", metavar="NAME")
 
 
 def _store_commands(add: Add) -> None:
