@@ -29,8 +29,16 @@ def ask(root: Path, request: dict[str, object], *, start: bool = True) -> "Answe
     return Answer(_asked(root, request, start=start), lambda: _asked_anew(root, request, start=start))
 
 
+def connected(root: Path) -> socket.socket | None:
+    """A connection to the project's engine, or None if there is none. Raises EngineError for another user's."""
+    try:
+        return wire.connect(str(root))
+    except wire.NotOurs as error:
+        raise EngineError(str(error), mend="Work as that user, or in a copy of the project that is yours.") from None
+
+
 def _asked(root: Path, request: dict[str, object], *, start: bool) -> socket.socket:
-    channel = wire.connect(str(root))
+    channel = connected(root)
     if channel is None:
         if not start:
             raise EngineError("no engine is running for this project")
@@ -90,7 +98,7 @@ def _start(root: Path) -> socket.socket:
     log = store / "engine.log"
     try:
         store.mkdir(mode=0o700, exist_ok=True)
-        out = log.open("ab")
+        out = os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
     except OSError as error:
         raise EngineError(
             f"cannot write to {store} ({error.strerror})",
@@ -112,7 +120,7 @@ def _start(root: Path) -> socket.socket:
     deadline = time.monotonic() + START_SECONDS
     pause = 0.005
     while time.monotonic() < deadline:
-        channel = wire.connect(str(root))
+        channel = connected(root)
         if channel is not None:
             return channel
         code = process.poll()

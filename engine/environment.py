@@ -10,11 +10,13 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .digest import digest
 from .ids import Digest, Json
+from .private_file import write_private
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -94,12 +96,8 @@ def _read_all(now: Digest) -> Packages:
 
 def _save(memory: Path, found: Packages) -> None:
     body = {name: getattr(found, name) for name in ("signature", "versions", "providers", "requires")}
-    temporary = memory.with_suffix(f".{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(body))
-        temporary.replace(memory)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError):
+        write_private(memory, json.dumps(body).encode())
 
 
 def _normal(name: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .digest import digest_bytes
 from .ids import Digest
+from .private_file import write_private
 
 RACY_NS = 2_000_000_000
 MAX_DATA = 4 << 20
@@ -102,9 +103,7 @@ class Files:
         if not self._changed or self._memory is None:
             return
         known = {path: [*one.signature, one.taken_ns, one.content_hash] for path, one in self._known.items()}
-        temporary = self._memory.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(known))
-        temporary.replace(self._memory)
+        write_private(self._memory, json.dumps(known).encode())
         self._changed = False
 
     def _load(self) -> dict[str, _Known]:
@@ -127,6 +126,11 @@ def members(root: Path, pattern: str) -> tuple[list[str], bool]:
         inside = (one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts)
         return sorted(os.path.relpath(one, root).replace(os.sep, "/") for one in inside), False
     return ([os.path.normpath(pattern).replace(os.sep, "/")] if path.is_file() else []), False
+
+
+def is_inside(path: str) -> bool:
+    """Whether a recorded path names a file below the folder: what is written, and deleted, must be nowhere else."""
+    return not path.startswith("/") and not path.endswith("/") and ".." not in path.split("/")
 
 
 class Sources:

@@ -16,6 +16,7 @@ from .fingerprint import Fingerprint
 from .graph import Fan, FileInput, Graph, Step, Upstream
 from .ids import Digest, Json, StepName, StepRunId
 from .keys import Determinants
+from .lone_surrogates import as_text, is_text
 from .project import Project
 from .reasons import Reason, difference
 from .snapshots.journal import Basis, Cached
@@ -174,6 +175,8 @@ def determine(step: Step, facts: Facts, inputs: Mapping[str, Digest]) -> Determi
             found = file_states(one, facts)
             if not found:
                 return _missing(step, one)
+            if odd := next((state.path for state in found if not is_text(state.path)), None):
+                return _no_text(step, odd)
             files[one.argument] = tuple((state.path, state.content_hash) for state in found)
     fingerprint = facts.fingerprints[step.name]
     return Determinants(
@@ -207,6 +210,14 @@ def _missing(step: Step, one: FileInput) -> Problem:
         f"step `{step.name}`: there is no file or folder `{one.pattern}`",
         step.place,
         mend="Put it there, or change the path; it is relative to the project's folder.",
+    )
+
+
+def _no_text(step: Step, path: str) -> Problem:
+    return Problem(
+        f"step `{step.name}`: the name of the file `{as_text(path)}` is not UTF-8",
+        step.place,
+        mend="Rename it, or leave it out of the pattern.",
     )
 
 

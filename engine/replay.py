@@ -4,18 +4,21 @@ The snapshot is laid out in a folder of the store and every step of it is run th
 and nothing is put into it. The verdict compares content hashes, output by output, in graph order.
 """
 
+import os
 import shutil
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config_text import config_toml
 from .documents import Document
 from .errors import StoreError, UsageError, nearest
+from .files import is_inside
 from .graph import FileInput
 from .ids import Digest, RunId, StepName
 from .knowledge import Recorded
@@ -90,8 +93,9 @@ class Snapshot:
 def snapshot(session: "Session", number: int, env: Mapping[str, str]) -> Generator[Snapshot]:
     """The snapshot of run `number` for the block. Raises UsageError for an unknown run, StoreError for lost bytes."""
     original, ends = _recorded(session.journal, number)
-    folder = session.store / "replay" / str(number)
-    shutil.rmtree(folder, ignore_errors=True)
+    place = session.store / "replay" / str(number)
+    shutil.rmtree(place, ignore_errors=True)
+    folder = place.joinpath(*["up"] * _ups(ends))
     folder.mkdir(parents=True)
     try:
         _lay_out(session.objects, original, ends, folder, session.root)
@@ -107,7 +111,7 @@ def snapshot(session: "Session", number: int, env: Mapping[str, str]) -> Generat
             code = {**planner.code, **planner.sources.data}
             yield Snapshot(number, original, ends, facts, plan, selected, code)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _recorded(journal: Journal, number: int) -> tuple[RunStarted, list[StepEnded]]:
@@ -133,15 +137,18 @@ def _recorded(journal: Journal, number: int) -> tuple[RunStarted, list[StepEnded
 def _lay_out(objects: ObjectStore, original: RunStarted, ends: list[StepEnded], folder: Path, root: Path) -> None:
     """Code, configuration and input files of the snapshot, at the places they had."""
     for path, content in original.code.items():
-        _write(folder / path, objects.read(content, "src"))
+        if is_inside(path):
+            _write(folder / path, objects.read(content, "src"))
     _write(folder / "instep.toml", config_toml(original.config).encode())
     for end in ends:
         for one in end.files:
             path, content = str(one["path"]), Digest(str(one["content_hash"]))
             target = folder / path
-            if target.exists():
+            if target.exists() and not path.startswith("/"):
                 continue
-            if objects.has(content, "file"):
+            if path.startswith("/"):
+                _is_as_it_was(target, content, path)
+            elif objects.has(content, "file"):
                 _write(target, None)
                 shutil.copyfile(objects.path(content, "file"), target)
             else:
@@ -150,17 +157,30 @@ def _lay_out(objects: ObjectStore, original: RunStarted, ends: list[StepEnded], 
 
 def _from_folder(source: Path, content: Digest, target: Path, path: str) -> None:
     """A file too large to be kept may still lie in the project as it was."""
-    from .files import hash_file
-
     if path.endswith("/"):
         return
+    _is_as_it_was(source, content, path)
+    _write(target, None)
+    target.symlink_to(source)
+
+
+def _is_as_it_was(source: Path, content: Digest, path: str) -> None:
+    """Raises StoreError for a file that is not what the run read. One with a full path can be read where it is, and
+    nowhere else; it is never written."""
+    from .files import hash_file
+
     if not source.is_file() or hash_file(source) != content:
         raise StoreError(
             f"the bytes of `{path}` as the run read it are gone",
             mend="Put that version of the file back, then replay again.",
         )
-    _write(target, None)
-    target.symlink_to(source)
+
+
+def _ups(ends: list[StepEnded]) -> int:
+    """How many folders above the project's an input lies (`../shared/data.csv`): as many are made for the replay, so
+    that what is laid out stays in its own."""
+    found = [os.path.normpath(str(one["path"])).split("/") for end in ends for one in end.files]
+    return max((len(list(takewhile(lambda part: part == "..", parts))) for parts in found), default=0)
 
 
 def _write(path: Path, data: bytes | None) -> None:

@@ -5,6 +5,7 @@ executor, and tells who follows.
 """
 
 import heapq
+import os
 import queue
 import threading
 import time
@@ -25,6 +26,7 @@ from .results import Results
 from .scheduler import events, instructions
 from .scheduler.assignment import Assignment, Failure, FileValue, Item, Resources
 from .scheduler.executor import Crashed, Executor, ExecutorEvent, Finished, Started
+from .scheduler.masking import scrub, secrets_of
 from .scheduler.state import Machine, Node
 from .snapshots.artifact import Artifact
 from .snapshots.journal import Journal
@@ -126,10 +128,17 @@ class Run:
                 self._handle(events.TaskFinished.of(now_us(), outcome))
                 self._close(launch)
             case Crashed(launch, failure):
+                self._scrub(launch)
                 self._landed(launch)
                 kind = events.LaunchLost if failure.kind == "lost" else events.LaunchFailed
                 self._handle(kind(event.at_us, launch, failure))
                 self._close(launch)
+
+    def _scrub(self, launch: LaunchId) -> None:
+        """A worker that died could not mask what C code and children of its printed."""
+        flight = self._flights.get(launch)
+        if flight is not None:
+            scrub(str(flight.live), secrets_of({**os.environ, **self._setting.env}))
 
     def _landed(self, launch: LaunchId) -> Flight | None:
         """A launch that has ended, with all that its live file says passed on."""

@@ -106,7 +106,10 @@ class Service:
         self._stopping.set()
 
     def _listen(self) -> socket.socket:
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        if os.path.dirname(self._path) != str(self.session.store):
+            from .scheduler.ray_local import private_folder
+
+            private_folder()
         with suppress(OSError):
             os.unlink(self._path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -17,6 +17,7 @@ from .digest import digest, digest_bytes
 from .facts import Action, Facts, Import, Ref
 from .ids import Digest
 from .literals import Static, lower
+from .private_file import write_private
 from .scopes import chain, walk
 
 _SCHEMA: Final = "source-index/5"
@@ -134,9 +135,7 @@ class IndexCache:
         """Raises OSError."""
         current = {(digest_bytes(data), public): index for (_, public), (data, index) in self._by_path.items()}
         rest = dict(list(self._known.items())[-max(0, _KEPT - len(current)) :]) if len(self._known) < _KEPT else {}
-        temporary = path.with_name(f"{path.name}.{id(self):x}.tmp")
-        temporary.write_bytes(pickle.dumps((_SCHEMA, rest | current), 5))
-        temporary.replace(path)
+        write_private(path, pickle.dumps((_SCHEMA, rest | current), 5))
 
 
 class _Reader(pickle.Unpickler):

@@ -7,6 +7,7 @@ A request is one object with an `op`; the answer is any number of objects, the l
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 
 VERSION = "3.2"
@@ -27,15 +28,35 @@ def socket_path(root: str) -> str:
     return f"/tmp/instep-{os.getuid()}/{name}.sock"
 
 
+class NotOurs(ConnectionError):
+    """Who listens is another user of the machine: what a request says (the environment) is not for them."""
+
+    def __init__(self, user: int) -> None:
+        super().__init__(f"the engine of this project is run by user {user}")
+
+
 def connect(root: str) -> socket.socket | None:
-    """A connection to the engine of the project at `root`, or None if none listens."""
+    """A connection to the engine of the project at `root`, or None if none listens. Raises NotOurs."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    path = socket_path(root)
     try:
-        channel.connect(socket_path(root))
+        channel.connect(path)
+        user = _other_side(channel, path)
     except OSError:
         channel.close()
         return None
+    if user != os.getuid():
+        channel.close()
+        raise NotOurs(user)
     return channel
+
+
+def _other_side(channel: socket.socket, path: str) -> int:
+    """The user who listens: what the kernel says, else who owns the socket."""
+    if hasattr(socket, "SO_PEERCRED"):
+        _, user, _ = struct.unpack("3i", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return user
+    return os.stat(path).st_uid
 
 
 def send(channel: socket.socket, message: dict[str, object]) -> None:

@@ -1,11 +1,11 @@
 """What the screen remembers of a project between sessions: theme, place, columns. Losing it costs nothing."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..engine.private_file import write_private
 from ..engine.project import STORE
 
 Kept = dict[str, Any]  # Any: JSON
@@ -26,6 +26,4 @@ def save(root: Path, kept: Kept) -> None:
     store = root / STORE
     with suppress(OSError):
         if store.is_dir():
-            new = store / f"{_FILE}.{os.getpid()}"
-            new.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
-            new.replace(store / _FILE)
+            write_private(store / _FILE, json.dumps(kept, ensure_ascii=False, indent=1).encode())

@@ -19,7 +19,10 @@ def try_quickly(words: list[str]) -> int | None:
         return None
     from ..engine import wire
 
-    channel = wire.connect(root)
+    try:
+        channel = wire.connect(root)
+    except wire.NotOurs:
+        return None
     if channel is None:
         return None
     try:

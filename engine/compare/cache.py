@@ -4,7 +4,6 @@ A small folder of JSON files beside the journal; any of them may be deleted at a
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from ..digest import digest
 from ..ids import Json
+from ..private_file import write_private
 
 FOLDER: Final = "compared"
 KEPT: Final = 2_000
@@ -41,9 +41,7 @@ def _keep(path: Path, text: str) -> None:
     """A disk that is full or read-only costs the next look a moment, nothing else."""
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_private(path, text.encode())
         if path.name.startswith("00"):  # one in 256: looking through the folder each time would cost more
             _prune(path.parent.parent)
 

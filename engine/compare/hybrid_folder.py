@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..config_text import config_toml
 from ..errors import MissingObject
-from ..files import hash_file
+from ..files import hash_file, is_inside
 from ..ids import Digest
 from ..project import STORE
 from ..snapshots.objects import ObjectStore
@@ -45,7 +45,7 @@ class Folder:
     def lay_out(self, code: Code, files: Mapping[str, Digest]) -> None:
         """Bring the folder from the last hybrid to this one; what is there already stays."""
         every: dict[str, Digest | bytes] = {**files, **code.files, "instep.toml": config_toml(code.config).encode()}
-        wanted = {path: content for path, content in every.items() if _is_inside(path)}
+        wanted = {path: content for path, content in every.items() if is_inside(path)}
         for path in self._there.keys() - wanted.keys():
             (self.path / path).unlink(missing_ok=True)
             del self._there[path]
@@ -75,11 +75,6 @@ class Folder:
                 )
         shutil.copyfile(source, target)
         return True
-
-
-def _is_inside(path: str) -> bool:
-    """Whether a recorded path names a file below the folder: what is written, and deleted, must be nowhere else."""
-    return not path.startswith("/") and not path.endswith("/") and ".." not in path.split("/")
 
 
 def _clear_dead(folder: Path) -> None:

@@ -19,15 +19,14 @@ from ..errors import InstepError
 from ..patience import TooSlow, within
 from .assignment import Failure, Frame
 from .live import tail
+from .masking import MASK, is_secret
 
 MAX_LOCALS = 12
 MAX_TEXT = 120
 MAX_MESSAGE = 4000
 _MAX_FRAMES = 30
 _MAX_CAUSES = 5
-_SECRET = {"token", "tokens", "password", "passwd", "pwd", "secret", "secrets", "key", "keys", "apikey", "credentials"}
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PLACE = re.compile(r'^ +File "(.+)", line (\d+) in (.+)$')
 _DISTRIBUTIONS = {
     "sklearn": "scikit-learn", "cv2": "opencv-python", "PIL": "pillow", "yaml": "pyyaml", "bs4": "beautifulsoup4",
@@ -157,18 +156,13 @@ def _locals(frame: FrameType) -> dict[str, str]:
 def summarise(value: object, name: str = "") -> str:
     """A value in at most 120 characters: `DataFrame 336,776 × 19`, `list of 1,234`, `'text'`; secrets are masked."""
     if is_secret(name) and not isinstance(value, int | float | bool | None):
-        return "•••"
+        return MASK
     try:
         text = _SHORT.repr(value)
     except Exception as error:  # an int of too many digits
         text = _unshown(value, error)
     text = _ADDRESS.sub("", text).replace("\n", " ")
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def is_secret(name: str) -> bool:
-    """Whether a name looks as if it held a token, password, secret or key."""
-    return any(word.lower() in _SECRET for word in _WORDS.findall(name))
 
 
 class _Short(reprlib.Repr):

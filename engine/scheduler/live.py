@@ -31,6 +31,8 @@ from typing import cast
 from weakref import WeakSet
 
 from ..ids import Json
+from ..lone_surrogates import as_text
+from .masking import mask_of, scrub
 
 FLUSH_SECONDS = 0.05
 BLOCK_BYTES = 64 * 1024
@@ -52,9 +54,11 @@ def now_us() -> int:
 class LiveFile:
     """The writer. Every method may be called from any thread; none raises because the disk is full."""
 
-    def __init__(self, path: str, *, watch_size: bool = False) -> None:
+    def __init__(self, path: str, *, watch_size: bool = False, secrets: tuple[str, ...] = ()) -> None:
+        """`secrets` are masked in every line."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.path, self.secrets, self.mask = path, secrets, mask_of(secrets)
         self.item: int | None = None
         self.lines = self.dropped = self._log_bytes = self._metrics = 0
         self._counters: defaultdict[str, int] = defaultdict(int)
@@ -79,10 +83,13 @@ class LiveFile:
 
     def log(self, stream: str, level: str, text: str, *, replaced: bool = False) -> None:
         """One line, without its newline; longer ones than 16 KiB are cut."""
+        text = as_text(text)
         with self._lock:
             if self.lines >= MAX_LINES or self._log_bytes >= MAX_BYTES:
                 self._drop("lines" if self.lines >= MAX_LINES else "bytes")
                 return
+            if self.secrets:
+                text = self.mask(text)
             if len(text) > MAX_LINE:
                 text = f"{text[:MAX_LINE]} … ({len(text) - MAX_LINE:,} more characters)"
             self.lines += 1
@@ -99,7 +106,7 @@ class LiveFile:
                 self._metrics += 1
                 index = self._counters[name]
                 self._counters[name] = index + 1
-                quoted = self._names.get(name) or self._names.setdefault(name, json.dumps(name))
+                quoted = self._names.get(name) or self._names.setdefault(name, json.dumps(as_text(name)))
                 # A million of these are written by hand: a dict and json.dumps would take three times as long.
                 self._append(f'{{"k":"metric",{self._when()},"n":{quoted},"v":{json.dumps(value)},"x":{index}}}\n')
 
@@ -112,7 +119,7 @@ class LiveFile:
         self._record("progress", {"done": done, "total": total})
 
     def attach(self, kind: str, name: str, artifact: Record) -> None:
-        self._record("attach", {"n": name, "kind": kind, "artifact": artifact})
+        self._record("attach", {"n": as_text(name), "kind": kind, "artifact": artifact})
 
     def begin_item(self, index: int | None) -> None:
         self.item = index
@@ -135,6 +142,7 @@ class LiveFile:
             self.flush()
             self._closed = True
             os.close(self.fd)
+        scrub(self.path, self.secrets)
         self._wake.set()
 
     def flush(self) -> None:

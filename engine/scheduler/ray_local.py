@@ -125,6 +125,11 @@ def session_folder(folder: Path) -> Path:
 
     Raises ExecutorError if somebody else has made the folder above it.
     """
+    return private_folder() / ("r-" + blake2b(os.fsencode(folder.resolve()), digest_size=5).hexdigest())
+
+
+def private_folder() -> Path:
+    """A folder with a short path that nobody else can enter. Raises ExecutorError if somebody else has made it."""
     base = Path("/tmp") / f"instep-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
     status = base.lstat()
@@ -132,7 +137,7 @@ def session_folder(folder: Path) -> Path:
         raise ExecutorError(f"{base} belongs to somebody else", mend=f"Have it removed: `rm -r {base}`.")
     if status.st_mode & 0o077:
         base.chmod(0o700)
-    return base / ("r-" + blake2b(os.fsencode(folder.resolve()), digest_size=5).hexdigest())
+    return base
 
 
 def _prepare_environment() -> None:

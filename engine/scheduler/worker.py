@@ -27,6 +27,7 @@ from .capture import capture
 from .forks import end_forked
 from .inputs import Inputs
 from .live import LiveFile, now_us
+from .masking import masked, secrets_of
 from .observe import Observer, every_thread, observing, own_threads
 from .program import Program
 from .replaced import builtins_now, modules_now
@@ -55,7 +56,8 @@ def execute(assignment: Assignment, *, node: str = "", shared: bool = False) -> 
 
     Raises KeyboardInterrupt only if it comes outside the step; in the step it is how a cancel arrives.
     """
-    live = LiveFile(assignment.live, watch_size=not shared)
+    secrets = secrets_of({**os.environ, **assignment.env})
+    live = LiveFile(assignment.live, watch_size=not shared, secrets=secrets)
     try:
         live.start(assignment.step, node or platform.node())
         with contextlib.nullcontext() if shared else _exits(live):
@@ -90,6 +92,8 @@ def _execute(assignment: Assignment, live: LiveFile, node: str, *, shared: bool)
         finally:
             put_back()
         items, blocks, written = _store(assignment, calls, objects, live)
+    if live.secrets:
+        items = tuple(replace(one, failure=masked(one.failure, live.mask)) if one.failure else one for one in items)
     if any(item.failure for item in items):
         _forget()
     return Outcome(

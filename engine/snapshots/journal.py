@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from ..errors import StoreBusy, StoreError
 from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
+from ..lone_surrogates import as_text
 from .artifact import Artifact
 from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
 from .schema import bring_up
@@ -92,6 +93,13 @@ class Writing:
     history: list[tuple[StepName, float, str]] = field(default_factory=list[tuple[StepName, float, str]])
 
 
+def _close_to_others(store: Path) -> None:
+    """A store that was copied or unpacked may have come open: what is recorded is its owner's alone."""
+    status = store.stat()
+    if status.st_mode & 0o077 and status.st_uid == os.getuid():
+        store.chmod(0o700)
+
+
 class Journal:
     """One connection; use it from one thread at a time. Raises StoreError where the file cannot be used."""
 
@@ -100,6 +108,7 @@ class Journal:
         self.actor = actor or f"{os.environ.get('USER', 'uid' + str(os.getuid()))}@{os.getpid()}"
         with _explained(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
+            _close_to_others(path.parent)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             bring_up(self._db, str(path.parent))
             self._db.execute("pragma synchronous=normal")
@@ -406,7 +415,7 @@ class Journal:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return as_text(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain))
 
 
 def _plain(value: object) -> Json:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from ...engine.errors import UsageError
 from ...engine.project import STORE
 from ...engine.snapshots.catalog import Catalog
-from ..text import clean, colourful, number, pad, paint, plural, seconds, width
+from ..text import colourful, number, oneline, pad, paint, plural, seconds, width
 from .context import DONE, FAILED, INTERRUPTED, put_json, root_of
 
 if TYPE_CHECKING:
@@ -127,14 +127,14 @@ def _agreed(quoted: "Quote", arguments: argparse.Namespace) -> bool:
 def _quote(quoted: "Quote", *, on: bool) -> Iterator[str]:
     metric, price = quoted.cause.metric, quoted.price
     yield (
-        f"{paint(clean(quoted.metric), 'bold', on=on)}  {number(metric.before)} → {number(metric.after)}"
+        f"{paint(oneline(quoted.metric), 'bold', on=on)}  {number(metric.before)} → {number(metric.after)}"
         f"  from run {quoted.cause.a} to run {quoted.cause.b}"
     )
     for one in quoted.factors:
-        values = f"  {clean(str(one.before))} → {clean(str(one.after))}" if one.before is not None else ""
-        yield f"  {one.kind:<6} {clean(one.name)}{values}"
+        values = f"  {oneline(str(one.before))} → {oneline(str(one.after))}" if one.before is not None else ""
+        yield f"  {one.kind:<6} {oneline(one.name)}{values}"
     for one in quoted.left_out:
-        yield f"  {one.kind:<6} {clean(one.subject)}  cannot be taken apart: only one of each is here"
+        yield f"  {one.kind:<6} {oneline(one.subject)}  cannot be taken apart: only one of each is here"
     how = "" if not quoted.orders else f", {len(quoted.orders)} orders drawn of {len(quoted.factors)} factors"
     yield (
         f"{plural(price.hybrids, 'hybrid')}, at most {plural(price.step_runs, 'step run')},"
@@ -156,13 +156,13 @@ def _attribution(found: "Attribution", *, on: bool) -> Iterator[str]:
     change = None if found.before is None or found.after is None else found.after - found.before
     told = f": {number(found.before)} → {number(found.after)}, {change:+.4g}" if change is not None else ""
     head = f"what moved {found.metric}{told}"
-    yield f"\n{paint(clean(head), 'bold', on=on)}"
-    names = max(width(clean(one.factor.name)) for one in found.contributions)
+    yield f"\n{paint(oneline(head), 'bold', on=on)}"
+    names = max(width(oneline(one.factor.name)) for one in found.contributions)
     most = max((abs(one.value) for one in found.contributions if one.value is not None), default=0.0)
     for one in found.contributions:
-        yield f"  {pad(clean(one.factor.name), names)}  {_contribution(one, most, change)}"
+        yield f"  {pad(oneline(one.factor.name), names)}  {_contribution(one, most, change)}"
     for one in found.interactions:
-        factors = " and ".join(clean(name) for name in one.factors)
+        factors = " and ".join(oneline(name) for name in one.factors)
         yield f"  of which only together: {factors}  {one.value:+.4g}"
     if found.noise is not None:
         noise = found.noise
@@ -172,9 +172,9 @@ def _attribution(found: "Attribution", *, on: bool) -> Iterator[str]:
     if failed:
         yield "\nhybrids that could not run"
         for one in failed[:8]:
-            yield f"  B's {clean(', '.join(one.taken)) or 'nothing'}: {clean(one.problem)}"
+            yield f"  B's {oneline(', '.join(one.taken)) or 'nothing'}: {oneline(one.problem)}"
     for note in found.notes:
-        yield f"  {clean(note)}"
+        yield f"  {oneline(note)}"
     method = {"exact": "exact", "sampled": "sampled", "partial": "from the hybrids that ran"}[found.method]
     yield f"Shapley values, {method}; hybrids are runs of their own, hidden from `instep runs`"
 
@@ -219,22 +219,22 @@ def _bisect(arguments: argparse.Namespace) -> int:
 def _looked(one: "Looked") -> str:
     value = "" if one.value is None else f"  {number(one.value)}"
     again = "  run again from its snapshot" if one.again else ""
-    return f"  run {one.run:<5} {one.judged:<7}{value}{again}{f'  {clean(one.problem)}' if one.problem else ''}"
+    return f"  run {one.run:<5} {one.judged:<7}{value}{again}{f'  {oneline(one.problem)}' if one.problem else ''}"
 
 
 def _bisection(found: "Bisection", *, on: bool) -> Iterator[str]:
     between = f", or one of {', '.join(map(str, found.unjudged))} that could not be judged" if found.unjudged else ""
     head = f"run {found.first_bad} made the difference{between}"
-    yield f"\n{paint(head, 'failed', on=on)} ({clean(found.condition)}; run {found.last_good} was good)"
+    yield f"\n{paint(head, 'failed', on=on)} ({oneline(found.condition)}; run {found.last_good} was good)"
     if found.guilty:
         several = len(found.guilty) > 1
         yield f"  {'because of' if not several else 'each of these suffices:' if found.alone else 'it takes together:'}"
         for one in found.guilty:
-            values = f"  {clean(str(one.before))} → {clean(str(one.after))}" if one.before is not None else ""
-            yield f"    {one.kind:<6} {clean(one.name)}{values}"
+            values = f"  {oneline(str(one.before))} → {oneline(str(one.after))}" if one.before is not None else ""
+            yield f"    {one.kind:<6} {oneline(one.name)}{values}"
     for one in found.tried:
         value = one.problem or number(one.value)
-        yield f"  tried with {clean(', '.join(one.taken))} of run {found.first_bad}: {clean(value)}"
+        yield f"  tried with {oneline(', '.join(one.taken))} of run {found.first_bad}: {oneline(value)}"
     for note in found.notes:
-        yield f"  {clean(note)}"
+        yield f"  {oneline(note)}"
     yield f"  `instep compare {found.last_good} {found.first_bad}` tells everything that differs"

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...engine.errors import UsageError
-from ..text import clean, colourful, paint, plural
+from ..text import colourful, oneline, paint, plural
 from . import looking
 from .context import DONE, put_json, root_of
 
@@ -53,9 +53,9 @@ def _why_run(arguments: argparse.Namespace, label: str) -> int:
 
 def _failure(found: "FailureCause", *, on: bool) -> Iterator[str]:
     if found.last_good is None:
-        yield f"\n{clean(found.step)} never ended well before"
+        yield f"\n{oneline(found.step)} never ended well before"
         return
-    yield f"\n{clean(found.step)} last ended well in run {found.last_good}; since then, nearest first:"
+    yield f"\n{oneline(found.step)} last ended well in run {found.last_good}; since then, nearest first:"
     yield from _causes(found.causes, on=on)
     if not found.causes:
         yield "  nothing that was recorded and can have reached it: chance, time, or what lies outside the project"
@@ -93,9 +93,9 @@ def _link(link: "Link", *, on: bool) -> Iterator[str]:
 
     indent = "  " * link.depth
     why = [f"its own {plural(len(link.own), 'change')}"] if link.own else []
-    why += [f"{clean(name)} is not what it was" for name in link.before]
+    why += [f"{oneline(name)} is not what it was" for name in link.before]
     told = ", ".join(why) or "unexplained: it got the same, is the same, and gave something else"
-    yield f"\n{indent}{paint(clean(link.step), 'bold', on=on)}  differs: {told}"
+    yield f"\n{indent}{paint(oneline(link.step), 'bold', on=on)}  differs: {told}"
     for one in link.own:
         for line in difference_lines(one, on=on):
             yield f"{indent}{line}"
@@ -109,7 +109,7 @@ def _causes(found: Iterable["Cause"], *, on: bool, whole: bool = True) -> Iterat
 
     for one in found:
         first, *rest = difference_lines(one.difference, on=on)
-        way = f"  [{' → '.join(map(clean, one.via))}]" if len(one.via) > 1 else ""
+        way = f"  [{' → '.join(map(oneline, one.via))}]" if len(one.via) > 1 else ""
         here = f"  {paint('it failed in here', 'failed', on=on)}" if one.at_failure else ""
         yield f"{first}{way}{here}"
         yield from rest if whole else ()

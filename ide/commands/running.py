@@ -413,7 +413,7 @@ def _show_saved(message: Message, follower: Follower) -> None:
 def stop(arguments: argparse.Namespace) -> int:
     """`instep stop`: end the engine and its Ray; what had finished is kept."""
     root = root_of(arguments)
-    channel = client.wire.connect(str(root))
+    channel = client.connected(root)
     if channel is None:
         print("no engine is running for this project")
         return DONE

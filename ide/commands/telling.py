@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...engine.compare.differences import DETERMINANTS, Comparison, Difference, Kind
 from ...engine.compare.matrix import Matrix, Row
 from ...engine.compare.runs import Same
-from ..text import clean, fit, number, pad, paint, plural, seconds, size, table, width
+from ..text import fit, number, oneline, pad, paint, plural, seconds, size, table, width
 from .telling_data import DIFF_LINES, ROWS, table_lines, value_lines
 from .telling_words import arrow, cut, diff_line, listed, shown
 
@@ -50,8 +50,8 @@ def told(comparison: Comparison, equal: Sequence[Same] = (), *, on: bool, whole:
                 yield from _difference(one, names, on=on, whole=whole)
     divergence = comparison.first_divergence
     if divergence:
-        because = ", ".join(clean(one) for one in divergence["because"]) or "nothing that was recorded"
-        yield f"\nfirst to differ with equal inputs: {clean(divergence['step'])} (because of {because})"
+        because = ", ".join(oneline(one) for one in divergence["because"]) or "nothing that was recorded"
+        yield f"\nfirst to differ with equal inputs: {oneline(divergence['step'])} (because of {because})"
     yield from _equal_things(equal, on=on) if equal else _equal_counts(comparison.equal, on=on)
 
 
@@ -71,14 +71,14 @@ def _run_line(label: str, run: Document, *, on: bool) -> str:
         parts.append(f"git {run['git_commit'][:8]}{' + changes' if run['dirty'] else ''}")
     if run["note"]:
         parts.append(run["note"])
-    return f"{paint(label, 'bold', on=on)} {' · '.join(clean(str(one)) for one in parts if one)}"
+    return f"{paint(label, 'bold', on=on)} {' · '.join(oneline(str(one)) for one in parts if one)}"
 
 
 def _name(one: Difference) -> str:
     if one.kind == "code":
         name = str(one.detail["name"])
-        return clean(f"{name}()" if one.detail["kind"] == "function" else name)
-    return clean(one.subject)
+        return oneline(f"{name}()" if one.detail["kind"] == "function" else name)
+    return oneline(one.subject)
 
 
 def _difference(one: Difference, names: int, *, on: bool, whole: bool) -> Iterator[str]:
@@ -116,8 +116,8 @@ def _code(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
     detail = one.detail
     change = str(detail["change"])
     change = {"changed": "", "renamed": f"renamed from {detail['was']}, "}.get(change, f"{change}, ")
-    place = clean(str(one.after or one.before))
-    yield f"{clean(change)}{place}  +{detail['added']} −{detail['removed']}  for {listed(detail['steps'])}"
+    place = oneline(str(one.after or one.before))
+    yield f"{oneline(change)}{place}  +{detail['added']} −{detail['removed']}  for {listed(detail['steps'])}"
     if detail["change"] in ("changed", "renamed") or whole:
         yield from cut([diff_line(line, on=on) for line in detail["diff"]], DIFF_LINES, whole=whole)
 
@@ -137,10 +137,10 @@ def _step(one: Difference) -> Iterator[str]:
         case "key":
             yield "its key differs by what no snapshot names: an environment variable or `version=`"
         case _:
-            error = clean(str(detail["error"][1] or detail["error"][0] or ""))
+            error = oneline(str(detail["error"][1] or detail["error"][0] or ""))
             yield f"{arrow(one.before, one.after)}{f': {error}' if error else ''}"
             if one.after in ("stale", "pending"):
-                yield from (clean(reason) for reason in detail["reasons"][:3])
+                yield from (oneline(reason) for reason in detail["reasons"][:3])
 
 
 def _metric(one: Difference, *, on: bool) -> str:
@@ -162,8 +162,8 @@ def _metric(one: Difference, *, on: bool) -> str:
 def _log(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
     detail = one.detail
     yield f"{arrow(str(one.before), str(one.after))} lines, +{detail['added']} −{detail['removed']} (numbers aside)"
-    lines = [paint(clean(f"- {line}"), "failed", on=on) for line in detail["only_a"]]
-    lines += [paint(clean(f"+ {line}"), "done", on=on) for line in detail["only_b"]]
+    lines = [paint(oneline(f"- {line}"), "failed", on=on) for line in detail["only_a"]]
+    lines += [paint(oneline(f"+ {line}"), "done", on=on) for line in detail["only_b"]]
     yield from cut(lines, ROWS, whole=whole)
 
 
@@ -193,4 +193,4 @@ def _equal_counts(equal: Mapping[Kind, int], *, on: bool) -> Iterator[str]:
 def _equal_things(equal: Iterable[Same], *, on: bool) -> Iterator[str]:
     yield paint("\nequal", "bold", on=on)
     for one in equal:
-        yield clean(f"  {one.kind:<8} {one.subject}  {shown(one.value)}")
+        yield oneline(f"  {one.kind:<8} {one.subject}  {shown(one.value)}")

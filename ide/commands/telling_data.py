@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ...engine.compare.differences import Difference
-from ..text import clean, fit, number, pad, paint, plural, screen_width, size
+from ..text import fit, number, oneline, pad, paint, plural, screen_width, size
 from .telling_words import arrow, cut, diff_line, listed, same_or_arrow, shown
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
@@ -31,15 +31,15 @@ def table_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
     yield f"{rows} rows{_schema(detail['columns'])}"
     if data is None:
         changed = detail["columns"]["changed"]
-        yield f"columns that differ: {listed(changed)}  (`--step {clean(detail['step'])}` reads the rows)"
+        yield f"columns that differ: {listed(changed)}  (`--step {oneline(detail['step'])}` reads the rows)"
         return
     if data["note"]:
-        yield clean(data["note"])
+        yield oneline(data["note"])
     if data["read"]:
         yield f"{_counts(data)}  {_matched(data)}"
     for column in data["columns"]:
         retyped = f"  {column['before']} → {column['after']}" if column["before"] != column["after"] else ""
-        yield f"  {pad(clean(column['name']), 20)} {plural(column['changed'], 'cell')} changed{clean(retyped)}"
+        yield f"  {pad(oneline(column['name']), 20)} {plural(column['changed'], 'cell')} changed{oneline(retyped)}"
     yield from (_drift(one) for one in data.get("drift", ()) if one["shift"] in ("some", "large"))
     room = screen_width() - 8
     # Only what is shown is made into lines: a preview has hundreds of rows, each with every column of its table.
@@ -56,7 +56,7 @@ def _drift(one: Document) -> str:
     nulls = f", nulls {arrow(*map(str, one['nulls']))}" if one["nulls"][0] != one["nulls"][1] else ""
     medians = [number(found[2]) for found in one["quantiles"] if found]
     middle = f", median {arrow(*medians)}" if len(medians) == 2 else ""
-    return clean(f"  {pad(str(one['column']), 20)} drifted: PSI {one['psi']:.2f} ({one['shift']}){middle}{nulls}")
+    return oneline(f"  {pad(str(one['column']), 20)} drifted: PSI {one['psi']:.2f} ({one['shift']}){middle}{nulls}")
 
 
 def _schema(columns: Document) -> str:
@@ -64,7 +64,7 @@ def _schema(columns: Document) -> str:
     parts += [f"{name}: {before} → {after}" for name, (before, after) in columns["retyped"].items()]
     if columns["reordered"]:
         parts.append("columns in another order")
-    return clean(f", {', '.join(parts)}" if parts else "")
+    return oneline(f", {', '.join(parts)}" if parts else "")
 
 
 def _counts(data: Document) -> str:
@@ -100,7 +100,7 @@ def _row(row: Document, key: Sequence[str]) -> str:
         f"{name} {arrow(shown(before), shown(after)) if changed else shown(before if after is None else after)}"
         for name, (before, after) in row["cells"].items()
     )
-    return clean(f"{_SIGNS[row['mark']]} {named}{'  ' if named else ''}{cells}")
+    return oneline(f"{_SIGNS[row['mark']]} {named}{'  ' if named else ''}{cells}")
 
 
 def value_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
@@ -109,25 +109,25 @@ def value_lines(one: Difference, *, on: bool, whole: bool) -> Iterator[str]:
         yield one.detail["change"]
         return
     if data.get("note"):
-        yield clean(data["note"])
+        yield oneline(data["note"])
     elif not data:
         yield arrow(*(side.get("preview", side["content"]) for side in (one.before, one.after)))
     elif "shape" in data:
         yield from _array(data)
     elif "paths" in data:
         yield f"{plural(data['differing'], 'path')} differ" if data["differing"] != 1 else "1 path differs"
-        lines = [clean(f"  {p['path']}  {arrow(shown(p['before']), shown(p['after']))}") for p in data["paths"]]
+        lines = [oneline(f"  {p['path']}  {arrow(shown(p['before']), shown(p['after']))}") for p in data["paths"]]
         yield from cut(lines, ROWS, whole=whole)
     elif "items" in data:
         counts = f"{data['changed']:,} changed, +{data['added']} −{data['removed']}"
         yield f"{same_or_arrow([str(one) for one in data['items']])} items, {counts}"
-        lines = [clean(f"  [{i['item']}]  {arrow(shown(i['before']), shown(i['after']))}") for i in data["shown"]]
+        lines = [oneline(f"  [{i['item']}]  {arrow(shown(i['before']), shown(i['after']))}") for i in data["shown"]]
         yield from cut(lines, ROWS, whole=whole)
     elif "diff" in data:
         yield f"text, +{data['added']} −{data['removed']} lines"
         yield from cut([diff_line(line, on=on) for line in data["diff"]], DIFF_LINES, whole=whole)
     else:
-        carrier = clean(str(data.get("carrier", "")))
+        carrier = oneline(str(data.get("carrier", "")))
         yield f"other bytes  {arrow(*(size(count) for count in one.detail['bytes']))}  {carrier}"
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..text import clean, fit, paint, plural
+from ..text import clean, fit, oneline, paint, plural
 
 
 def diff_line(line: str, *, on: bool) -> str:
@@ -25,7 +25,7 @@ def cut(lines: Sequence[str], most: int, *, whole: bool, total: int = 0) -> Iter
 
 
 def arrow(before: object, after: object) -> str:
-    return clean(f"{'—' if before in (None, '') else before} → {'—' if after in (None, '') else after}")
+    return oneline(f"{'—' if before in (None, '') else before} → {'—' if after in (None, '') else after}")
 
 
 def same_or_arrow(pair: Sequence[str]) -> str:
@@ -38,8 +38,8 @@ def shown(value: Any) -> str:  # Any: JSON
         return "—" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
         plain = value and value.isprintable() and len(value) <= 80 and not _looks_like_json(value)
-        return clean(value if plain else json.dumps(value[:80], ensure_ascii=False))
-    return clean(fit(json.dumps(value, ensure_ascii=False), 80))
+        return oneline(value if plain else json.dumps(value[:80], ensure_ascii=False))
+    return oneline(fit(json.dumps(value, ensure_ascii=False), 80))
 
 
 def _looks_like_json(text: str) -> bool:
@@ -52,5 +52,5 @@ def _looks_like_json(text: str) -> bool:
 
 
 def listed(names: Iterable[object]) -> str:
-    every = [clean(str(one)) for one in names]
+    every = [oneline(str(one)) for one in names]
     return ", ".join(every[:6]) + (f" and {len(every) - 6} more" if len(every) > 6 else "") if every else "no step"
