@@ -39,12 +39,18 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
     r"|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # what turns the direction of text, or ends a line
 )
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LINES = str.maketrans({"\n": "⏎", "\t": " "})
 
 
 def clean(text: str) -> str:
     """`text` without anything that a terminal would obey: names, logs and errors come from other people's data."""
     return _CONTROL.sub("", text)
+
+
+def obeyed(text: str) -> set[str]:
+    """The characters of `text` that a terminal obeys, or that end a line."""
+    return set(_CONTROL_CHARACTERS.findall(text))
 
 
 def oneline(text: object) -> str:

@@ -189,14 +189,14 @@ class DataPlace(Place):
 
     def _draw_value(self, version: view.Version) -> None:
         if self._value is not None:
-            self.lines.border_title = f"{clean(version.title)}  (run {version.run})"
+            self.lines.border_title = Text(f"{clean(version.title)}  (run {version.run})")
             self.lines.border_subtitle = size(version.bytes)
             self.lines.show(view.value_lines(self._value), top=True)
             self._switch("value")
 
     def _draw_problem(self, version: view.Version, error: InstepError) -> None:
         self._value = None
-        self.lines.border_title = clean(version.title)
+        self.lines.border_title = Text(clean(version.title))
         self.lines.border_subtitle = "✗ cannot be shown"
         told = [(f"✗ {clean(one.what)}", clean(one.mend)) for one in error.problems]
         self.lines.show(

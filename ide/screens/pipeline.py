@@ -104,7 +104,7 @@ class PipelinePlace(Place):
             rail.go_to(self._wanted)
             self._wanted = ""
         rail.border_subtitle = summary(live) if live.loaded else "reading the project …"
-        rail.border_title = f"Pipeline  / {rail.only}" if rail.only else "Pipeline"
+        rail.border_title = Text(f"Pipeline  / {rail.only}" if rail.only else "Pipeline")
         if live.steps and rail.step:
             if self._said_problems:
                 self.remove_class("open")

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from ...engine.errors import InstepError
-from ..text import clean
+from ..text import clean, oneline
 from ..views import history as view
 from ..views.live import Live, Message
 from ..widgets.grid import Cell, Grid
@@ -109,13 +109,13 @@ class RunsPlace(Place):
             grid.body.move_to(at, tell=False)
         filtered = "  / where " + self.choice.where if self.choice.where else ""
         filtered += f"  / {self.choice.find}" if self.choice.find else ""
-        grid.border_title = f"Runs{clean(filtered)}"
+        grid.border_title = Text(f"Runs{clean(filtered)}")
         parts = [f"{len(found)} run" + ("" if len(found) == 1 else "s")]
         if len(found) != len(self._rows):
             parts[0] += f" of {len(self._rows)}"
         parts += [f"{len(self.choice.marked)} marked"] if self.choice.marked else []
         parts += [f"sorted by {sort.removeprefix('-')}"] if sort else []
-        grid.border_subtitle = " · ".join(parts)
+        grid.border_subtitle = Text(clean(" · ".join(parts)))
         self._brief()
 
     async def _fetch(self, offset: int, count: int) -> Sequence[Sequence[Cell]]:
@@ -140,7 +140,7 @@ class RunsPlace(Place):
         except InstepError as error:
             lines.show([Text(clean(error.problems[0].what), "failed")])
             return
-        lines.border_title = f"{run.number}" + (f"  {clean(run.note)}" if run.note else "")
+        lines.border_title = Text(f"{run.number}" + (f"  {oneline(run.note)}" if run.note else ""))
         against = document["against"]
         lines.border_subtitle = f"against run {against}" if against is not None else "nothing to compare with"
         lines.show(view.brief_lines(document, self.size.width), top=True)

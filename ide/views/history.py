@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ..text import clean, fit, number, seconds
+from ..text import clean, fit, number, oneline, seconds
 from ..widgets.grid import Cell, Column
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -156,7 +156,7 @@ def cells(row: RunRow, columns: Sequence[Column], choice: Choice, about: Mapping
         "trend": Text(spark(about.get("trend") or ()), "running"),
         "changed": _changed(row, about),
         "where": row.target,
-        "note": Text(row.note, "dim"),
+        "note": Text(oneline(row.note), "dim"),
     }
     return [told[one.name] if one.name in told else _value(row, one.name) for one in columns]
 
@@ -235,7 +235,7 @@ def brief_lines(document: Mapping[str, Any], columns: int) -> list[Text]:
     ])  # fmt: skip
     code = ", ".join(clean(one) for one in document["code"])
     add("code", [Text(fit(code, max(20, columns - 14)), "text")] if code else [])
-    add("files", [Text(clean(one), "text") for one in document["files"][:4]])
+    add("files", [Text(oneline(one), "text") for one in document["files"][:4]])
     metrics: list[Text] = []
     for name, value, before in document["metrics"][:6]:
         line = Text.assemble((clean(name), "text"), (f"  {number(float(value))}", "text.bold"))

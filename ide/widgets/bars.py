@@ -10,6 +10,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from .inert import inert
+
 
 class Bar(Widget):
     """One line of text; a click on it says where."""
@@ -44,7 +46,7 @@ class Bar(Widget):
 
     def render_line(self, y: int) -> Strip:
         ground = self.app.console.get_style("bar")
-        strip = Strip(list(self._text.render(self.app.console))).apply_style(ground)
+        strip = Strip(list(inert(self._text).render(self.app.console))).apply_style(ground)
         return strip.crop_extend(0, self.size.width, ground)
 
     def on_click(self, event: events.Click) -> None:

@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from ...engine.errors import InstepError
 from ..screens.place import Host
-from ..text import clean
+from ..text import clean, oneline
 from ..views import detail as view
 from ..views.live import Live, Message, StepNow
 from ..views.steps import error_lines, headline, why, wrapped
@@ -154,7 +154,7 @@ class Detail(Host, Vertical):
         if not self.query(Heading):
             return
         self.step, self._edition = "", None
-        self.border_title, self.border_subtitle = title, ""
+        self.border_title, self.border_subtitle = Text(clean(title)), ""
         self.query_one(Heading).show([Text()])
         self.query_one(Chart).display = self.query_one("#params").display = False
         told = self.query_one("#told", Lines)
@@ -187,10 +187,10 @@ class Detail(Host, Vertical):
         more = [Text(f"  and {len(reasons) - 3} more", "dim")] if len(reasons) > 4 else []
         reasons = reasons[: 3 if more else 4] + more
         heading.show([view.tab_line(self.tab, counts, room), headline(one, time.monotonic(), room), *reasons, Text()])
-        self.border_title = clean(one.name) + (f" ✗ {clean(str(error['title']))[:40]}" if error else "")
+        self.border_title = Text(clean(one.name) + (f" ✗ {oneline(error['title'])[:40]}" if error else ""))
         number = self._answer["number"] if self._answer else None
         where = [f"{one.path}:{one.line}", f"run {number}" if number else "never run"]
-        self.border_subtitle = " · ".join(where)
+        self.border_subtitle = Text(oneline(" · ".join(where)))
         curves = self._curves() if self.tab == "Metrics" else []
         chart.display = bool(curves)
         params.display = self.tab == "Params" and bool(one.params)

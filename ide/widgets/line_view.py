@@ -15,6 +15,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from .inert import inert
+
 
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """Subclasses give `line(index)`; `show_lines` says how many there are. `cursor` is the line under the cursor, or -1
@@ -130,7 +132,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         if strip is None:
             text = self.line(index)
             style = ground + self.app.console.get_style("cursor" if self.has_focus else "cursor-away") if on else ground
-            strip = Strip(list(text.render(self.app.console))).simplify().apply_style(style)
+            strip = Strip(list(inert(text).render(self.app.console))).simplify().apply_style(style)
             strip = strip.adjust_cell_length(max(width, min(strip.cell_length, self.lines_width())), style)
             if len(self._drawn) > 2_000:
                 self._drawn.clear()

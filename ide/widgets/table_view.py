@@ -147,7 +147,7 @@ class TableView(Host, Vertical):
             return
         head = f"{clean(one.title)}  (run {one.run})"
         where = view.where_title(self.seen.request, max(10, width - len(head) - 10))
-        grid.border_title = fit(f"{head}  {where}".strip(), max(10, width - 6))
+        grid.border_title = Text(fit(f"{head}  {where}".strip(), max(10, width - 6)))
         height = max(1, grid.body.size.height)
         first = grid.body.scroll_offset.y
         last = min(self.total, first + height)
@@ -200,9 +200,8 @@ class TableView(Host, Vertical):
             return
         key = (self.version.content, str(column["name"]))
         profile, lines = self._profiles.get(key), self.lines
-        lines.border_title = fit(
-            f"{view.flat(key[1])}  {view.type_name(column['dtype'])}", max(10, self.size.width - 6)
-        )
+        title = f"{view.flat(key[1])}  {view.type_name(column['dtype'])}"
+        lines.border_title = Text(fit(title, max(10, self.size.width - 6)))
         lines.border_subtitle = "d what changed" if self.older else ""
         room, tall = self._room, max(3, lines.scrollable_content_region.height)
         change = self._change_of(key[1])
@@ -253,7 +252,7 @@ class TableView(Host, Vertical):
         if self._changes is None or self.version is None or self.older is None:
             return
         lines = self.lines
-        lines.border_title = f"{clean(self.version.name)} v{self.older.version} → v{self.version.version}"
+        lines.border_title = Text(f"{clean(self.version.name)} v{self.older.version} → v{self.version.version}")
         lines.border_subtitle = "d back to the column"
         lines.show(change_lines(self._changes, self.older.title, self.version.title, self._room), top=True)
 
@@ -281,7 +280,7 @@ class TableView(Host, Vertical):
         if column is None:
             return
         self.below = "cell"
-        lines.border_title = fit(f"{view.flat(str(column['name']))}, row {self.grid.cursor_row + 1:,}", 60)
+        lines.border_title = Text(fit(f"{view.flat(str(column['name']))}, row {self.grid.cursor_row + 1:,}", 60))
         lines.border_subtitle = "esc back to the column"
         shown = [Text(view.NULL + "  missing", "dim")] if text is None else [Text(one) for one in text.split("\n")]
         lines.show(wrapped([Text(clean(one.plain), one.style) for one in shown], self._room), top=True)
