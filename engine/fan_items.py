@@ -3,9 +3,10 @@
 Everything is kept in arrays by index: 20,000 items are no objects of their own here.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from .errors import StepError
@@ -43,9 +44,17 @@ class FanItems:
 
     @classmethod
     def expand(
-        cls, step: Step, now: Determinants, arriving: Mapping[str, Artifact], objects: ObjectStore
+        cls,
+        step: Step,
+        now: Determinants,
+        arriving: Mapping[str, Artifact],
+        objects: ObjectStore,
+        share: float = 1.0,
     ) -> "FanItems":
-        """The product of the upstream lists, the last varying fastest. Raises StepError for what is not a list."""
+        """The product of the upstream lists, the last varying fastest; only the first `share` (0 to 1) of it.
+
+        Raises StepError for what is not a list.
+        """
         lists: list[Sequence[ItemRef]] = []
         for one in step.fans:
             try:
@@ -62,7 +71,8 @@ class FanItems:
                 f"`{step.name}` would run {count:,} items; at most {MOST:,} are supported", place=step.place
             )
         identities = [[ref.identity for ref in one] for one in lists]
-        keys = now.item_keys([dict(zip(names, combination, strict=True)) for combination in product(*identities)])
+        chosen = islice(product(*identities), math.ceil(count * share))
+        keys = now.item_keys([dict(zip(names, combination, strict=True)) for combination in chosen])
         return cls(names, lists, keys, step.options.outputs or ("",))
 
     def __len__(self) -> int:

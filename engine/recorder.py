@@ -49,7 +49,7 @@ class Before:
 class Setting:
     """Where and as what a run runs. `env` is how the asker's environment differs from the executor's; without
     `record` its results are never taken for later runs (a replay). `before` says what counts already of a run
-    that was cut off and is taken up again."""
+    that was cut off and is taken up again; of a fan-out the first `share` of the items is run."""
 
     run_id: RunId
     number: int
@@ -59,6 +59,7 @@ class Setting:
     env: Mapping[str, str | None]
     record: bool = True
     before: "Before" = field(default_factory=lambda: Before({}, frozenset()))
+    share: float = 1.0
 
 
 @dataclass(slots=True)
@@ -321,7 +322,7 @@ class Recorder:
             self._store_artifact(joined.artifact)
             self._artifacts[name, output] = joined.artifact
         outputs, metrics = self._outputs(step), self.results.metrics_of(name)
-        if self.setting.record:
+        if self.setting.record and self.setting.share == 1.0:  # a part of the items is no result of the step
             self._remember(plan, fan.step_run_id, outputs, metrics, fan.observed)
             if fan.ran():
                 self._writing.history.append((name, fan.elapsed(), self._target(name)))

@@ -205,13 +205,13 @@ def verdict(session: "Session", old: Snapshot, run_id: RunId) -> tuple[str, bool
         for output, content in then.outputs.items():
             compared += 1
             if new.outputs.get(output) != content:
-                told = _difference(session, content, new.outputs.get(output))
+                told = difference(session, content, new.outputs.get(output))
                 since = _surroundings(session, old, run_id)
                 return f"replay of run {old.number}: first differs at {output}: {told}{since}", False
     return f"replay of run {old.number}: identical, all {compared} outputs have the same content", True
 
 
-def _difference(session: "Session", old: Digest, new: Digest | None) -> str:
+def difference(session: "Session", old: Digest, new: Digest | None) -> str:
     """What the stored summaries say of two outputs, without loading them."""
     if new is None:
         return "it is missing now"

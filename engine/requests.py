@@ -12,7 +12,8 @@ from .planner import Planner, Wishes
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a person asked for, with the environment they asked in. `on` names a cluster; "" is here."""
+    """What a person asked for, with the environment they asked in. `on` names a cluster; "" is here. `twin` is the
+    share of it that is run here and there first, to see whether both come to the same."""
 
     steps: tuple[str, ...] = ()
     wishes: Wishes = field(default_factory=Wishes.none)
@@ -23,6 +24,7 @@ class RunRequest:
     brief: bool = False
     auto_only: bool = False
     on: str = ""
+    twin: float = 0.0
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RunRequest":  # Any: a request as `ide` sends it
@@ -41,6 +43,7 @@ class RunRequest:
             bool(data.get("detach")),
             bool(data.get("brief")),
             on=str(data.get("on") or ""),
+            twin=float(data.get("twin") or 0.0),
         )
 
 

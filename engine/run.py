@@ -218,7 +218,7 @@ class Run:
     def _decide_items(self, step: Step, plan: StepPlan, arriving: Mapping[str, Artifact]) -> events.Event:
         assert plan.determinants is not None
         try:
-            fan = FanItems.expand(step, plan.determinants, arriving, self._objects)
+            fan = FanItems.expand(step, plan.determinants, arriving, self._objects, self._setting.share)
         except InstepError as error:
             problem = error.problems[0]
             return events.DecideFailed(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from .snapshots import lease
 from .snapshots.gate import OBJECTS, hold
 from .snapshots.journal import Journal, Writing
 from .snapshots.objects import ObjectStore
-from .snapshots.records import HIDDEN, RunContext, RunEnded, RunStarted
+from .snapshots.records import HIDDEN, RunContext, RunEnded, RunNoted, RunStarted
 from .watch import Watcher
 
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
@@ -46,13 +46,14 @@ _OURS = ("RAY_", "PYTHON", "INSTEP_")
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a run is run and for whom. `env`, where it is given, is all of the asker's environment that steps get;
-    `before` what counts already of a run that is taken up again."""
+    `before` what counts already of a run that is taken up again; `share` how much of a fan-out is run."""
 
     target: str
     host: str
     user_name: str
     env: Mapping[str, str] | None = None
     before: Before = field(default_factory=lambda: Before({}, frozenset()))
+    share: float = 1.0
 
     @classmethod
     def here(cls) -> "Origin":
@@ -291,7 +292,32 @@ class Session:
         if origin.env is None:
             self._background.submit(self.keep_git, run_id)
         env = passed_on(request.env, self._start_env) if origin.env is None else dict(origin.env)
-        return Setting(run_id, number, self.store, bundle.code, origin.target, env, record, origin.before)
+        return Setting(run_id, number, self.store, bundle.code, origin.target, env, record, origin.before, origin.share)
+
+    def sample(
+        self,
+        facts: Facts,
+        plan: Plan,
+        code: Mapping[str, bytes],
+        selected: list[StepName],
+        forced: frozenset[StepName],
+        share: float,
+        notify: Notify,
+        cancel: threading.Event,
+    ) -> tuple[RunId, Document]:
+        """Run the `forced` steps of `selected` here, of fan-outs the first `share`, as a run that lists leave out."""
+        with self._running:
+            self._cancel = cancel
+            try:
+                began = time.monotonic()
+                run_id, number = self.journal.new_run()
+                self.journal.append(RunNoted(run_id, name=f"{HIDDEN}twin"))
+                asked = RunRequest(tuple(sorted(forced)), env=facts.env, note="twin")
+                origin = replace(Origin.here(), share=share)
+                setting = self.begin(run_id, number, asked, facts, code, notify, origin=origin)
+                return run_id, self.execute(setting, facts, plan, selected, asked, notify, cancel, began, forced)
+            finally:
+                self._cancel = None
 
     def execute(
         self,
@@ -447,8 +473,6 @@ class Session:
             watcher.stop()
 
     def _watch_once(self, request: RunRequest, notify: Notify, ended: threading.Event, changed: set[str]) -> None:
-        from dataclasses import replace
-
         first = not changed
         try:
             with self._planning:

@@ -105,6 +105,9 @@ def _run_commands(add: Add) -> None:
         "--replay", type=int, metavar="RUN", help="run the snapshot of that run again and compare every output"
     )
     run.add_argument("--on", metavar="CLUSTER", help="run it on that cluster of instep.toml; it goes on if you leave")
+    run.add_argument(
+        "--twin", type=float, metavar="SHARE", help="with --on: run so much of it here and there first, and compare"
+    )
     run.add_argument("--note", metavar="TEXT", help="a note to find the run by")
     run.add_argument("--detach", action="store_true", help="do not wait for the end")
     watch = add("watch", "running", "run what is stale whenever a file is saved, until Ctrl-C", json=False)

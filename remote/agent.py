@@ -171,7 +171,7 @@ class _Agent:
             {**session.planner.code, **session.planner.sources.data},
             self.outbox.tell,
             replay_of=request.replay_of,
-            origin=Origin(request.target, request.host, request.user_name, dict(request.env), before),
+            origin=Origin(request.target, request.host, request.user_name, dict(request.env), before, request.share),
         )
         selected = [name for name in facts.graph.steps if name in wanted]
         return session.execute(

@@ -32,7 +32,7 @@ from ..engine.requests import RunRequest
 from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal
 from ..engine.snapshots.objects import ObjectStore, StoredObject
-from ..engine.snapshots.records import RunEnded, StepEnded
+from ..engine.snapshots.records import HIDDEN, RunEnded, RunNoted, StepEnded
 from .build import ensure_environment, lock_of
 from .cluster import attach, connect
 from .facts import ClusterFacts
@@ -46,6 +46,7 @@ from .parity import look_here, parity
 from .places import package, slug, submission_id
 from .profile import Profile, profile, profiles
 from .request import Request, upstream_of
+from .twin import divergence, part_of
 from .verdict import verdict as judge
 
 ATTEMPTS = 3
@@ -101,6 +102,8 @@ class Elsewhere:
         """Send a run and follow it to its end. Raises UsageError, ProjectError, ClusterError before it is sent."""
         began = time.monotonic()
         with self._frozen(asked) as (frozen, profile, old):
+            if asked.twin:
+                self._compare_twins(frozen, profile, asked, notify, cancel)
             going = self._send(frozen, profile, asked, notify)
             document = self._await(going, notify, cancel)
             document["seconds"] = round(time.monotonic() - began, 4)
@@ -108,6 +111,29 @@ class Elsewhere:
                 told, same = verdict(self._session, old, going.one.run_id)
                 document |= {"verdict": told, "diverged": not same and document["state"] == "done"}
         return document
+
+    def _compare_twins(
+        self, frozen: Frozen, found: Profile, asked: RunRequest, notify: Say, cancel: threading.Event
+    ) -> None:
+        """Run a small part here and there. Raises ClusterRefused if they do not come to the same."""
+        session = self._session
+        part = part_of(frozen, session.journal.seconds_of(frozen.selected), asked.twin)
+        names = ", ".join(name for name in part.selected if name in part.forced)
+        notify({"t": "note", "text": f"twin: {names} here and on {found.name} first"})
+        here, _ = session.sample(
+            part.facts, part.plan, part.code, part.selected, part.forced, part.share, _quietly(notify), cancel
+        )
+        going = self._send(part, found, replace(asked, note="twin"), _quietly(notify))
+        there = going.one.run_id
+        session.journal.append(RunNoted(there, name=f"{HIDDEN}twin"))
+        self._await(going, notify, cancel)
+        differs = divergence(session, part, here, there)
+        if differs:
+            raise ClusterRefused(
+                f"the twins differ, nothing more was sent: {differs}",
+                mend=f"`instep compare {session.journal.number_of(here)} {going.number}` shows how.",
+            )
+        notify({"t": "note", "text": f"twin: {names} identical"})
 
     def _run_there(
         self, frozen: Frozen, cluster: str, asked: RunRequest, notify: Say, cancel: threading.Event
@@ -437,6 +463,16 @@ def _document(follower: Follower, going: _Going) -> Document | None:
                 return found
         time.sleep(0.1)
     return None
+
+
+def _quietly(notify: Say) -> Say:
+    """What a part of a run says beside it: only its notes."""
+
+    def say(message: Message) -> None:
+        if message["t"] == "note":
+            notify(message)
+
+    return say
 
 
 def _note(notify: Say, text: str) -> None:

@@ -48,6 +48,7 @@ class Frozen:
     forced: frozenset[StepName]
     code: Mapping[str, bytes]
     replay_of: int | None = None
+    share: float = 1.0
 
 
 def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str) -> Request:
@@ -89,6 +90,7 @@ def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str) -> 
         note=asked.note,
         replay_of=frozen.replay_of,
         requested=asked.steps,
+        share=frozen.share,
         cache=known.cache,
         artifacts=known.artifacts,
         known=list(rows.values()),

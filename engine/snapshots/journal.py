@@ -384,6 +384,10 @@ class Journal:
         rows = self._rows("select run_id from run where number=?", (number,))
         return RunId(rows[0][0]) if rows else None
 
+    def number_of(self, run_id: RunId) -> int | None:
+        rows = self._rows("select number from run where run_id=?", (run_id,))
+        return rows[0][0] if rows else None
+
     def unfinished(self) -> list[tuple[RunId, int]]:
         """Runs that started here and did not end: going on, or cut off when their engine died."""
         sql = "select run_id, number from run where state='running' and run_id not in (select run_id from followed)"

@@ -47,6 +47,7 @@ def request_of(arguments: argparse.Namespace, op: str) -> dict[str, object]:
         "note": getattr(arguments, "note", "") or "",
         "replay": getattr(arguments, "replay", None),
         "on": getattr(arguments, "on", "") or "",
+        "twin": getattr(arguments, "twin", None) or 0.0,
         "detach": bool(getattr(arguments, "detach", False)),
     }
 
