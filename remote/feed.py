@@ -10,6 +10,7 @@ from pathlib import Path
 from ..engine.ids import Digest, RunId
 from ..engine.snapshots.journal import Journal, Writing
 from ..engine.snapshots.records import ArtifactStored, ItemsEnded, StepEnded
+from ..engine.snapshots.second_copy import Put
 from ..engine.snapshots.writing_json import to_json
 
 
@@ -21,10 +22,10 @@ class FeedJournal(Journal):
         self._defined: set[Digest] = set()
         super().__init__(path, "agent")
 
-    def _also(self, writing: Writing) -> None:
+    def _also(self, put: Put, writing: Writing) -> None:
         whole = self._with_reused(writing)
         body = json.dumps(to_json(whole), ensure_ascii=False, separators=(",", ":"))
-        self._db.execute("insert into feed(run_id, body) values (?,?)", (self._run_id, body))
+        put("insert into feed(run_id, body) values (?,?)", [(self._run_id, body)])
 
     def seen_fingerprint(self, fingerprint: Digest) -> bool:
         """Home may not have seen what this store has: each run says once what its fingerprints stand for."""

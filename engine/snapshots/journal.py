@@ -5,6 +5,7 @@ the events; the catalog is made from the events alone. It uses the standard libr
 more at import than a whole `instep status` may take.
 """
 
+import errno
 import json
 import os
 import sqlite3
@@ -20,7 +21,8 @@ from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
 from ..lone_surrogates import as_text
 from .artifact import Artifact
 from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
-from .schema import bring_up
+from .schema import SCHEMA, bring_up
+from .second_copy import FILE, Put, Transaction
 
 AWAY = "away:"
 """How the state of an object begins that is on a cluster (named after it) and not here."""
@@ -105,10 +107,13 @@ class Journal:
 
     def __init__(self, path: Path, actor: str = "") -> None:
         self.path = path
+        self._copy = path.with_name(FILE)
         self.actor = actor or f"{os.environ.get('USER', 'uid' + str(os.getuid()))}@{os.getpid()}"
         with _explained(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             _close_to_others(path.parent)
+            if self._copy.exists() and not path.exists():
+                raise StoreError(f"{path} is gone", mend="Run `instep verify`: it is made anew from its second copy.")
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             bring_up(self._db, str(path.parent))
             self._db.execute("pragma synchronous=normal")
@@ -123,55 +128,61 @@ class Journal:
         self.close()
 
     @contextmanager
-    def _transaction(self) -> Generator[None]:
-        """`BEGIN IMMEDIATE`, so that two writers wait for each other instead of failing half-way."""
+    def _transaction(self) -> Generator[Put]:
+        """Everything that is put in the block, or nothing."""
+        with self._writing():
+            transaction = Transaction(self._db)
+            yield transaction.put
+            with transaction.copied(self._copy, SCHEMA):
+                self._db.execute("commit")
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """`BEGIN IMMEDIATE`, so that two writers wait for each other instead of failing half-way. What is not committed
+        in the block is taken back."""
         with _explained(self.path):
             self._db.execute("begin immediate")
             try:
                 yield
-                self._db.execute("commit")
-            except BaseException:
+            finally:
                 if self._db.in_transaction:
                     self._db.execute("rollback")
-                raise
 
     # Appending
 
     def write(self, writing: Writing) -> int:
         """Append everything in `writing` at once; return the sequence number of the last event."""
-        with self._transaction():
-            return self._write(writing)
+        with self._transaction() as put:
+            return self._write(put, writing)
 
-    def _write(self, writing: Writing) -> int:
-        now = time.time_ns() // 1000
-        seq = self._append(writing.events, now)
-        self._db.executemany(
+    def _write(self, put: Put, writing: Writing) -> int:
+        now = now_us()
+        seq = self._append(put, writing.events, now)
+        put(
             "insert or replace into cache values (?,?,?,?,?,?)",
             (
                 (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), _dump(one.observed), now)
                 for one in writing.cache
             ),
         )
-        self._db.executemany(
+        put(
             "insert or ignore into artifact values (?,?,?)",
             ((one.identity, one.content_hash, _dump(one.to_json())) for one in writing.artifacts),
         )
-        self._db.executemany(
-            "insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects)
-        )
-        self._db.executemany(
+        put("insert or replace into object values (?,?,?,?,'here',?)", ((*one, now) for one in writing.objects))
+        put(
             "insert or replace into basis values (?,?,?,?,?)",
             ((one.step, one.step_run_id, one.state, one.step_key, _dump(one.body)) for one in writing.basis),
         )
-        self._db.executemany("insert or ignore into definition values (?,?)", writing.definitions)
-        self._db.executemany(
+        put("insert or ignore into definition values (?,?)", writing.definitions)
+        put(
             "insert into history(step, seconds, target, ended_us) values (?,?,?,?)",
             ((*one, now) for one in writing.history),
         )
-        self._also(writing)
+        self._also(put, writing)
         return seq
 
-    def _also(self, writing: Writing) -> None:
+    def _also(self, put: Put, writing: Writing) -> None:
         """Room for what is to be written in the same transaction (`remote/feed.py`)."""
 
     def take_in(self, writing: Writing, run_id: RunId, seq: int, away: Mapping[str, str] | None = None) -> bool:
@@ -179,25 +190,23 @@ class Journal:
 
         `away` maps the names (`<hash>.<format>`) of objects that are not here to the cluster that has them.
         """
-        with self._transaction():
+        with self._transaction() as put:
             rows = self._db.execute("select seq from followed where run_id=?", (run_id,)).fetchall()
             if not rows or rows[0][0] >= seq:
                 return False
-            self._write(writing)
-            self._db.executemany(
+            self._write(put, writing)
+            put(
                 "update object set state=? where content_hash=? and format=?",
                 ((f"{AWAY}{cluster}", *name.split(".", 1)) for name, cluster in (away or {}).items()),
             )
-            self._db.execute("update followed set seq=? where run_id=?", (seq, run_id))
+            put("update followed set seq=? where run_id=?", [(seq, run_id)])
         return True
 
     def follow(self, one: Followed) -> None:
         """Remember a run that goes on elsewhere, or what is now known of it."""
-        with self._transaction():
-            self._db.execute(
-                "insert or replace into followed values (?,?,?,?,?,?,?)",
-                (one.run_id, one.cluster, one.submission, one.state, one.seq, one.node, one.seen_us),
-            )
+        row = (one.run_id, one.cluster, one.submission, one.state, one.seq, one.node, one.seen_us)
+        with self._transaction() as put:
+            put("insert or replace into followed values (?,?,?,?,?,?,?)", [row])
 
     def followed(self, run_id: RunId | None = None) -> list[Followed]:
         """The runs that were sent elsewhere or found there, oldest first; only `run_id` if given."""
@@ -208,7 +217,7 @@ class Journal:
         """Append events alone."""
         return self.write(Writing(events=list(events)))
 
-    def _append(self, events: Iterable[Record], now: int) -> int:
+    def _append(self, put: Put, events: Iterable[Record], now: int) -> int:
         rows = [
             (
                 now,
@@ -224,10 +233,8 @@ class Journal:
             return self.last_seq()
         for one in events:
             if isinstance(one, RunEnded):
-                self._db.execute(
-                    "update run set state=?, ended_us=? where run_id=?", (one.state, one.ended_us, one.run_id)
-                )
-        self._db.executemany("insert into event(ts_us,actor,run_id,step_run_id,kind,body) values (?,?,?,?,?,?)", rows)
+                put("update run set state=?, ended_us=? where run_id=?", [(one.state, one.ended_us, one.run_id)])
+        put("insert into event(ts_us,actor,run_id,step_run_id,kind,body) values (?,?,?,?,?,?)", rows)
         return self._db.execute("select last_insert_rowid()").fetchone()[0]
 
     def objects_named(self, names: Iterable[str]) -> list[tuple[Digest, str, int, Digest, str]]:
@@ -243,8 +250,8 @@ class Journal:
 
     def arrived(self, content_hash: Digest, format: str) -> None:
         """An object that was away is in the store now."""
-        with self._transaction():
-            self._db.execute("update object set state='here' where content_hash=? and format=?", (content_hash, format))
+        with self._transaction() as put:
+            put("update object set state='here' where content_hash=? and format=?", [(content_hash, format)])
 
     def cached_of(self, step_run_ids: Iterable[StepRunId]) -> list[Cached]:
         """What was kept of these step runs: the step's result, or those of its items."""
@@ -259,11 +266,10 @@ class Journal:
         """Take the next run number; the run counts as running from here on. A `run_id` that is known (a run made
         elsewhere, or one taken up again) keeps the number it has."""
         run_id = run_id or RunId(new_id())
-        with self._transaction():
+        with self._transaction() as put:
             again = "update run set state='running', ended_us=null where run_id=?"
-            if not self._db.execute(again, (run_id,)).rowcount:
-                first = "insert into run(run_id, state, started_us) values (?, 'running', ?)"
-                self._db.execute(first, (run_id, time.time_ns() // 1000))
+            if not put(again, [(run_id,)]).rowcount:
+                put("insert into run(run_id, state, started_us) values (?, 'running', ?)", [(run_id, now_us())])
             (number,) = self._db.execute("select number from run where run_id=?", (run_id,)).fetchone()
         return run_id, number
 
@@ -314,8 +320,8 @@ class Journal:
 
     def forget(self, keys: Iterable[Digest]) -> None:
         """Drop what is cached under `keys`: the results were damaged or removed."""
-        with self._transaction():
-            self._db.executemany("delete from cache where step_key=?", ((key,) for key in keys))
+        with self._transaction() as put:
+            put("delete from cache where step_key=?", ((key,) for key in keys))
 
     def artifacts(self, identities: Iterable[Digest]) -> dict[Digest, Artifact]:
         found: dict[Digest, Artifact] = {}
@@ -356,8 +362,8 @@ class Journal:
 
     def seen_fingerprint(self, fingerprint: Digest) -> bool:
         """Whether the definitions behind `fingerprint` were recorded; says yes from the second call on."""
-        with self._transaction():
-            return self._db.execute("insert or ignore into fingerprint values (?)", (fingerprint,)).rowcount == 0
+        with self._transaction() as put:
+            return put("insert or ignore into fingerprint values (?)", [(fingerprint,)]).rowcount == 0
 
     def seconds_of(self, steps: Iterable[StepName], target: str = "local") -> dict[StepName, float]:
         """The median of each step's last five times on `target`, in seconds; steps that never ran are left out."""
@@ -414,8 +420,12 @@ class Journal:
         ]
 
     def accept(self, step: StepName, key: Digest) -> None:
-        with self._transaction():
-            self._db.execute("insert or ignore into accepted values (?,?)", (step, key))
+        with self._transaction() as put:
+            put("insert or ignore into accepted values (?,?)", [(step, key)])
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _dump(value: object) -> str:
@@ -438,19 +448,24 @@ def _explained(path: Path) -> Generator[None]:
         if "locked" in text or "busy" in text:
             raise StoreBusy(f"{path} is locked by another process", mend="Try again in a moment.") from error
         if "readonly" in text or "unable to open" in text:
-            raise StoreError(
-                f"cannot write to {path.parent}", mend="Make the project folder writable for you; nothing was run."
-            ) from error
+            raise _not_writable(path) from error
         if "full" in text:
-            raise StoreError(
-                f"the disk with {path.parent} is full", mend="Free some space, or run `instep gc`."
-            ) from error
+            raise _full(path) from error
         if "malformed" in text or "not a database" in text:
             raise StoreError(
-                f"{path} is damaged ({text})", mend="Run `instep verify`; or move `.instep` away to start afresh."
+                f"{path} is damaged ({text})", mend="Run `instep verify`: it is made anew from its second copy."
             ) from error
         raise StoreError(f"{path}: {text}") from error
-    except PermissionError as error:
-        raise StoreError(
-            f"cannot write to {path.parent}", mend="Make the project folder writable for you; nothing was run."
-        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(path) from error
+        raise _not_writable(path) from error
+
+
+def _not_writable(path: Path) -> StoreError:
+    mend = "Make the project folder writable for you; nothing was run."
+    return StoreError(f"cannot write to {path.parent}", mend=mend)
+
+
+def _full(path: Path) -> StoreError:
+    return StoreError(f"the disk with {path.parent} is full", mend="Free some space, or run `instep gc`.")

@@ -121,6 +121,7 @@ def _free(store: Path, freed: Freed) -> None:
     pairs = [(Digest(name.partition(".")[0]), name.partition(".")[2]) for name, _ in freed.objects]
     with Upkeep(store / "journal.sqlite") as journal:
         journal.drop(cache=freed.results, objects=pairs)
+        journal.shorten_copy()
     for content, format in pairs:
         objects.delete(content, format)
     for path in (store / "objects" / "quarantine").glob("*"):

@@ -67,7 +67,12 @@ def _runs_elsewhere(db: sqlite3.Connection) -> None:
     )
 
 
-STEPS: Final[tuple[Step, ...]] = (_first, _runs_elsewhere)
+def _with_a_second_copy(db: sqlite3.Connection) -> None:
+    """Version 3: `second_copy.py` holds all that is written, so an instep that does not know it may not write."""
+    db.execute("insert into meta values ('written', '0')")
+
+
+STEPS: Final[tuple[Step, ...]] = (_first, _runs_elsewhere, _with_a_second_copy)
 """`STEPS[n]` brings version n to n + 1; version 0 is an empty file."""
 
 SCHEMA: Final = len(STEPS)

@@ -10,6 +10,8 @@ from ..ids import Digest, RunId
 from .journal import AWAY, Journal, object_names
 from .lease import Lease
 from .records import RECORDS, Record
+from .schema import SCHEMA
+from .second_copy import FILE, number_of, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +153,17 @@ class Upkeep(Journal):
         quarantined: Iterable[tuple[Digest, str]] = (),
     ) -> None:
         """Take results and objects out of the index, all at once."""
-        with self._transaction():
-            self._db.executemany(
-                "delete from cache where step_key=? and candidate=?", [(one.step_key, one.candidate) for one in cache]
-            )
-            self._db.executemany("delete from object where content_hash=? and format=?", list(objects))
-            self._db.executemany(
-                "update object set state='quarantined' where content_hash=? and format=?", list(quarantined)
-            )
+        with self._transaction() as put:
+            put("delete from cache where step_key=? and candidate=?", [(one.step_key, one.candidate) for one in cache])
+            put("delete from object where content_hash=? and format=?", list(objects))
+            put("update object set state='quarantined' where content_hash=? and format=?", list(quarantined))
+
+    def shorten_copy(self) -> None:
+        """Make the second copy anew where more than half of it is of what is not there any more."""
+        path = self.path.with_name(FILE)
+        with self._writing():
+            if path.exists() and path.stat().st_size > 2 * self.path.stat().st_size:
+                write_whole(self._db, path, number_of(self._db), SCHEMA)
 
     def run_started_at(self) -> dict[RunId, tuple[int, str, int]]:
         """run id → (number, state, started_us)."""

@@ -1,7 +1,7 @@
 """Is the store sound? And what is not, mended where that loses nothing but the time to make it again.
 
 A damaged or lost object makes the results that need it stale. The catalog is made anew from the journal. The journal is
-the truth: what is wrong with it is told, not mended.
+the truth, and has a second copy: either is made anew from the other (`restore.py`); what both have lost is told.
 """
 
 import os
@@ -12,14 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from .. import wire
 from ..errors import InstepError, StoreError
 from ..files import hash_file
 from ..ids import Json
-from . import projector
+from . import projector, second_copy
 from .duck import Damaged, FileHeld, attached, in_memory
 from .gate import reading
 from .objects import ObjectStore
 from .records import ItemsEnded, RunEnded, RunStarted, StepEnded, StepStarted, item_run_id
+from .restore import compare, restore_copy, restore_journal
 from .tables import TABLES
 from .upkeep import CacheRow, ObjectRow, Upkeep
 
@@ -53,12 +55,14 @@ class Report:
 
 def verify(store: Path, *, mend: bool = True) -> Report:
     """Check everything. Without `mend` nothing is changed, and what is found counts as unsound."""
-    if not (store / "journal.sqlite").is_file():
+    if not (store / "journal.sqlite").is_file() and not (store / second_copy.FILE).is_file():
         return Report(tuple(_left_over(store, mend=mend)))
+    problems = list(_journal(store, mend=mend))
+    if not all(one.mended for one in problems):
+        return Report(tuple(problems))
     try:
         with Upkeep(store / "journal.sqlite") as journal:
-            problems = [
-                *(Found("journal", text, False) for text in journal.check()),
+            problems += [
                 *(Found("journal", f"event {seq} cannot be read", False) for seq in _unreadable(journal)),
                 *_interrupted(journal, mend=mend),
                 *_objects(journal, ObjectStore(store), mend=mend),
@@ -66,6 +70,32 @@ def verify(store: Path, *, mend: bool = True) -> Report:
     except StoreError as error:
         return Report((Found("journal", error.problems[0].what, False),))
     return Report((*problems, *_catalog(store, mend=mend), *_left_over(store, mend=mend)))
+
+
+def _journal(store: Path, *, mend: bool) -> Iterator[Found]:
+    """The journal against its second copy."""
+    difference = compare(store)
+    if difference is None:
+        return
+    if difference.mend == "copy":
+        if mend:
+            restore_copy(store)
+        yield Found("journal", difference.what, mend)
+    elif difference.mend == "nothing" or not mend:
+        yield Found("journal", difference.what, False)
+    elif _engine_lives(store):
+        yield Found("journal", f"{difference.what}; `instep stop` the engine, then it can be made anew", False)
+    else:
+        restore_journal(store)
+        yield Found("journal", difference.what, True)
+
+
+def _engine_lives(store: Path) -> bool:
+    """Asked at its socket: the lease is in the journal."""
+    channel = wire.connect(str(store.parent))
+    if channel is not None:
+        channel.close()
+    return channel is not None
 
 
 def quarantined(store: Path) -> list[str]:
@@ -216,7 +246,7 @@ def _counts(journal: Upkeep) -> tuple[int, int]:
 def _left_over(store: Path, *, mend: bool) -> Iterator[Found]:
     """What a process that was killed while writing left behind."""
     now = time.time()
-    for path in (store / "objects").glob("*/.*.tmp"):
+    for path in (*store.glob(".*.tmp"), *(store / "objects").glob("*/.*.tmp")):
         try:
             if now - path.stat().st_mtime > _LEFT_OVER:
                 if mend:

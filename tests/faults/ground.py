@@ -118,7 +118,8 @@ class Ground:
 
     def environment(self) -> dict[str, str]:
         rest = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        ours = {_MARK: self._mark, "INSTEP_FAULTS_CLOCK": str(self.clock), "PYTHONPATH": str(_CLOCK)}
+        path = os.pathsep.join(filter(None, (str(_CLOCK), os.environ.get("PYTHONPATH"))))
+        ours = {_MARK: self._mark, "INSTEP_FAULTS_CLOCK": str(self.clock), "PYTHONPATH": path}
         return rest | ours | {"INSTEP_IDLE_SECONDS": "600", "TERM": "xterm-256color"}
 
     def words(self, *words: str) -> list[str]:

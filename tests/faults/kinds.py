@@ -1,25 +1,21 @@
 """The faults. Each begins a run of everything, strikes at a random moment of it (or after it), and hands back what the
 command said. `Random` decides everything that is left to chance, so that a seed strikes the same way again."""
 
-import fcntl
 import os
-import pty
-import select
 import shutil
 import signal
 import struct
-import termios
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal
 
 import psutil
 from ground import Broken, Command, Ground, Told, until
 from project import MOST_LINES
+from terminal import Terminal, terminal
 
 LONGEST_DELAY = 1.2
 """Seconds; about as long as a run takes with a warm engine."""
@@ -114,16 +110,18 @@ def kill_the_command(ground: Ground, random: Random) -> Struck:
 
 def kill_the_screen(ground: Ground, random: Random) -> Struck:
     """The save starts the run; the screen goes while it goes on, and what it started must go with it."""
-    with screen(ground) as (pid, paint):
-        paint(b"Pipeline")
+    with screen(ground) as shown:
+        shown.shows(b"Pipeline")
         ground.sow()
-        until(lambda: paint() or ground.lines() > 0, "a save started a run")
+        until(lambda: ground.lines() > 0 or shown.passed(), "a save started a run")
         pause = random.random() * LONGEST_DELAY
-        deadline = time.monotonic() + pause
-        while time.monotonic() < deadline:
-            paint()
-        os.kill(pid, signal.SIGKILL)
+        shown.for_seconds(pause)
+        os.kill(shown.pid, signal.SIGKILL)
     return Struck(f"{pause * 1000:.0f} ms after the save")
+
+
+def screen(ground: Ground) -> AbstractContextManager[Terminal]:
+    return terminal(ground.words(), ground.environment())
 
 
 def kill_the_projector(ground: Ground, random: Random) -> Struck:
@@ -267,44 +265,6 @@ def jump_the_clock(ground: Ground, random: Random) -> Struck:
 def _shift(ground: Ground, shift: bytes) -> None:
     with ground.clock.open("r+b") as file:  # in place: every process has it mapped
         file.write(shift)
-
-
-# The screen
-
-
-Paint = Callable[..., Literal[False]]
-
-
-@contextmanager
-def screen(ground: Ground) -> Generator[tuple[int, Paint]]:
-    """The screen in a terminal of its own: its process, and what takes in what it paints."""
-    words, environment = ground.words(), ground.environment()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(words[0], words, environment)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    seen = b""
-
-    def paint(marker: bytes = b"") -> Literal[False]:
-        """Take in what was painted; wait until `marker` was."""
-        nonlocal seen
-        deadline = time.monotonic() + 120
-        while True:
-            if select.select([terminal], [], [], 0.01)[0]:
-                with suppress(OSError):
-                    seen = (seen + os.read(terminal, 65536))[-200_000:]
-            if marker in seen:
-                return False
-            if time.monotonic() > deadline:
-                raise Broken(f"the screen did not show {marker!r}")
-
-    try:
-        yield pid, paint
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(terminal)
 
 
 FAULTS: dict[str, Fault] = {

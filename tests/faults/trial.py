@@ -36,7 +36,7 @@ def tried(ground: Ground, fault: Fault, seed: str) -> Trial:
     try:
         ground.sow()
         struck = fault.strike(ground, random)
-        when = struck.moment
+        when = struck.moment if struck.first is None else f"{struck.moment} → {struck.first.code}"
         mended = _comes_back(ground, struck, random)
     except Broken as error:
         broken = str(error)

@@ -92,7 +92,7 @@ def test_whatever_byte_of_the_catalog_flips_it_is_told_and_made_anew(root):
     path = store / FILE
     whole, wanted = path.read_bytes(), Catalog(store).runs()
     random = Random(5)
-    for _ in range(25):
+    for _ in range(8):
         damaged = bytearray(whole)
         for _ in range(random.choice((1, 5, 50))):
             damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
@@ -112,11 +112,3 @@ def test_a_run_whose_process_died_is_ended(root):
     assert found(root) == [("interrupted", True)]
     assert Catalog(root / ".instep").show(2)["state"] == "interrupted"
     assert found(root) == []
-
-
-def test_a_damaged_journal_is_told_and_not_mended(root):
-    for ending in ("-wal", "-shm"):
-        (root / f".instep/journal.sqlite{ending}").unlink(missing_ok=True)
-    (root / ".instep/journal.sqlite").write_bytes(b"nothing" * 1000)
-    report = verify(root / ".instep")
-    assert not report.sound and [one.kind for one in report.problems] == ["journal"]
