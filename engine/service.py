@@ -77,6 +77,7 @@ class Service:
         self._open = 0
         self._last = time.monotonic()
         self._stopping = threading.Event()
+        self._journal = _inode(self.session.journal.path)
         self._lock = threading.Lock()
 
     def serve(self) -> None:
@@ -125,7 +126,7 @@ class Service:
     def _check(self) -> None:
         """End when idle, or when the project or its store is gone from under us."""
         self.session.renew()
-        if not self.session.journal.path.exists() or (
+        if self._journal != _inode(self.session.journal.path) or (
             self._open == 0 and not self._busy and time.monotonic() - self._last > IDLE_SECONDS
         ):
             self._stopping.set()
@@ -261,6 +262,14 @@ class _Talk:
         with suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
         self._channel.close()
+
+
+def _inode(path: Path) -> int | None:
+    """Which file has this name now. A worker of a run that went on may have made the folder, and a journal, again."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
 
 
 def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event) -> None:

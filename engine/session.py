@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,9 @@ class Session:
         return self._executor is not None and self._executor.done()
 
     def warm(self) -> None:
-        """Start the executor in the background, so that the first step does not wait for it."""
-        if self._executor is None:
+        """Start the executor in the background, so that the first step does not wait for it. One that could not start
+        (the machine was too busy) gets another try."""
+        if self._executor is None or (self._executor.done() and self._executor.exception() is not None):
             self._executor = self._background.submit(lambda: self._start_executor(self, self._emit))
             self._background.submit(self._learn)
 
@@ -155,13 +156,16 @@ class Session:
 
     def close(self) -> None:
         """End the executor and everything it started, and what is still to be written."""
-        if self._executor is not None:
+        if self._executor is not None and self._executor.exception() is None:
             self._executor.result().close()
         self.project()
         with self._planning:
             self.planner.save()
         self._background.shutdown(wait=True)
-        with closing(sqlite3.connect(self.journal.path, timeout=5, isolation_level=None)) as db:
+        with (
+            suppress(sqlite3.Error),  # the project was removed, and the lease with it
+            closing(sqlite3.connect(self.journal.path, timeout=5, isolation_level=None)) as db,
+        ):
             lease.give_back(db, "engine")
         self.journal.close()
         self._known.journal.close()

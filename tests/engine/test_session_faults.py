@@ -7,6 +7,10 @@ import textwrap
 import threading
 from pathlib import Path
 
+import pytest
+
+from instep.engine.errors import ExecutorError
+from instep.engine.scheduler.executor import Emit
 from instep.engine.scheduler.inline_executor import InlineExecutor
 from instep.engine.session import RunRequest, Session
 from instep.engine.snapshots.verify import verify
@@ -103,3 +107,22 @@ def test_only_one_engine_has_the_lease(tmp_path: Path) -> None:
         session.close()
     told = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "True"
+
+
+def test_an_executor_that_could_not_start_gets_another_try(tmp_path: Path) -> None:
+    tries: list[int] = []
+
+    def start(_: Session, emit: Emit) -> InlineExecutor:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ExecutorError("Ray did not start: the node timed out")
+        return InlineExecutor(emit)
+
+    session = Session(project(tmp_path), start)
+    try:
+        with pytest.raises(ExecutorError):
+            session.run(RunRequest(), lambda _: None, threading.Event())
+        assert session.run(RunRequest(), lambda _: None, threading.Event())["state"] == "done"
+    finally:
+        session.close()
+    assert verify(tmp_path / ".instep").sound

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 from project import ITEMS, PIPELINE
 
-PATIENCE = 150.0
+PATIENCE = 300.0
 """Seconds after which something that must happen has not: the machine may be very busy."""
 _DISK_BYTES = 192 << 20
 _MARK = "INSTEP_FAULTS"

@@ -58,6 +58,7 @@ def _keep(ground: Ground, folder: Path) -> None:
     ground("stop")
     if ground.root.exists():
         shutil.copytree(ground.root, folder, ignore=lambda _, names: [one for one in names if one.endswith(".sock")])
+    if ground.ledger.exists() and folder.exists():
         shutil.copy(ground.ledger, folder / "ledger")
 
 

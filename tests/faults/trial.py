@@ -11,8 +11,8 @@ from project import STEPS, expected, plain
 
 from instep import open_project
 
-_GONE = "run the command again"
-"""What a command says when the engine died under it: it may be called again."""
+_AGAIN = ("run the command again", "Ray did not start")
+"""What a command says when it may be called again: the engine died under it, or the machine was too busy for Ray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _completed(ground: Ground) -> int:
             if set(states.values()) <= {"done", "reused"} and set(states) == set(STEPS):
                 return told.document["run"]
             raise Broken(f"a run that ended well left {states}")
-        if _GONE not in told.err:
+        if not any(sign in told.err for sign in _AGAIN):
             break
     raise Broken(f"it did not run afterwards ({told.code}): {told.err[-600:]} {told.out[-600:]}")
 
