@@ -15,7 +15,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -35,6 +35,9 @@ _SETTINGS = {
     # Otherwise Ray writes ~/.ray/auth_token, readable by everybody.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A machine with much to do needs more than the 30 and 60 seconds that an agent and a worker get to come up.
+    "RAY_agent_register_timeout_ms": "180000",
+    "RAY_worker_register_timeout_seconds": "180",
     # Sets of strings iterate in the order of their hashes: with one seed in all workers they do so alike, and a step
     # that lets such an order into its output gives the same output wherever it runs.
     "PYTHONHASHSEED": "0",
@@ -43,6 +46,7 @@ _UNWANTED = ("PYTHONDONTWRITEBYTECODE", "RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "R
 _STORE_BYTES = 128 * 1024 * 1024
 _PATIENCE_SECONDS = 3.0
 _TOO_SLOW = "timed out during startup"
+_START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +164,55 @@ def _import_ray() -> Any:  # Any: Ray's functions are untyped in places that dif
 
 
 def _init(ray: Any, place: Path, asked: dict[str, Any]) -> dict[str, Any]:  # Any: Ray is untyped
+    before = _children()
     try:
-        context = ray.init(
-            address="local",
-            **asked,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
-            object_store_memory=_STORE_BYTES,
-            _temp_dir=str(place),
-        )
+        with _patience(before):
+            context = ray.init(
+                address="local",
+                **asked,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+                object_store_memory=_STORE_BYTES,
+                _temp_dir=str(place),
+            )
     except Exception as error:
-        raise ExecutorError(f"Ray did not start: {error}", mend=f"Its logs are in {place}.") from error
+        _end(_family(_children() - before))
+        mend = f"Run it again when the machine has less to do; Ray's logs are in {place}."
+        raise ExecutorError(f"Ray did not start: {error}", mend=mend) from error
     return context.address_info
+
+
+@contextlib.contextmanager
+def _patience(before: set[int]) -> Generator[None]:
+    """Ray gives its node 30 seconds to come up, which is too little for a busy machine: ask on while the node lives."""
+    from ray._private import services
+
+    ask: Callable[..., object] = services.get_node  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+    def asked(*about: object) -> object:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return ask(*about)
+            except RuntimeError:
+                if time.monotonic() > deadline or not any(map(_is_node, _children() - before)):
+                    raise
+            time.sleep(0.1)
+
+    services.get_node = asked
+    try:
+        yield
+    finally:
+        services.get_node = ask
+
+
+def _is_node(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.name() == "raylet" and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _children() -> set[int]:

@@ -91,7 +91,7 @@ def demo(arguments: argparse.Namespace) -> int:
     else:
         code = _run(folder)
     print(f"\nNext:  cd {shown}")
-    for line in example.next:
+    for line in example.next if code == DONE else ["instep run        goes on where this one ended"]:
         print(f"       {line}")
     return code
 

@@ -236,3 +236,29 @@ def _gone(pid: int) -> None:
     while Path(f"/proc/{pid}").exists() and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_node_that_comes_up_late_is_waited_for_and_a_dead_one_is_not(monkeypatch):
+    from ray._private import services
+
+    from instep.engine.scheduler import ray_local
+
+    asked = []
+
+    def late(*about):
+        asked.append(about)
+        if len(asked) < 4:
+            raise RuntimeError("no such node")
+        return {"node": about}
+
+    monkeypatch.setattr(services, "get_node", late)
+    monkeypatch.setattr(ray_local, "_children", lambda: {1})
+    monkeypatch.setattr(ray_local, "_is_node", lambda _: True)
+    with ray_local._patience(set()):
+        assert services.get_node("here", "id") == {"node": ("here", "id")}
+    assert (len(asked), services.get_node) == (4, late)
+    asked.clear()
+    monkeypatch.setattr(ray_local, "_is_node", lambda _: False)
+    with ray_local._patience(set()), pytest.raises(RuntimeError):
+        services.get_node("here", "id")
+    assert len(asked) == 1
