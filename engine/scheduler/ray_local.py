@@ -102,10 +102,7 @@ def start_local(
         except ExecutorError as error:
             if _TOO_SLOW not in str(error):
                 raise
-            # Half a minute was too short for a machine that does ten other things; what it has read by now is in
-            # memory. What the first try started has to go, or it takes the place of the second.
-            ray.shutdown()
-            _end(_family(_children() - before))
+            # The machine does ten other things; what it has read by now is in memory.
             address = _init(ray, place, asked)
         place.chmod(0o700)  # Ray lets everybody in
         pids = tuple(sorted(_children() - before))
@@ -177,6 +174,8 @@ def _init(ray: Any, place: Path, asked: dict[str, Any]) -> dict[str, Any]:  # An
                 _temp_dir=str(place),
             )
     except Exception as error:
+        # What was started has to go, or it takes the place of the next try.
+        ray.shutdown()
         _end(_family(_children() - before))
         mend = f"Run it again when the machine has less to do; Ray's logs are in {place}."
         raise ExecutorError(f"Ray did not start: {error}", mend=mend) from error
