@@ -196,6 +196,8 @@ class Service:
             talk.say(
                 {"t": "error", "exit": error.exit_code, "problems": [problem_to_json(one) for one in error.problems]}
             )
+        except ConnectionError:
+            pass  # a screen or command that was killed
         except Exception as error:
             import traceback
 

@@ -147,9 +147,7 @@ def crowd(folder: Path, seconds: float) -> Crowd:
     """A crowd on a project of its own."""
     ground = Ground(folder)
     try:
-        first = ground("run")
-        if first.code:
-            raise Broken(first.err)
+        ground.warm()
         found = Crowd(ground, seconds)
         found.run()
         told = ground("verify", "--json")

@@ -141,6 +141,15 @@ class Ground:
     def __call__(self, *words: str) -> Told:
         return self.start(*words).wait()
 
+    def warm(self) -> None:
+        """A run that ends well, so that Ray is there. Ray gives up after 30 s, which a busy machine may need twice."""
+        told = Told(0, "", "")
+        for _ in range(5):
+            told = self("run")
+            if told.code == 0:
+                return
+        raise Broken(f"nothing can be tried here: {told.err}")
+
     # What is seen from outside
 
     def executed(self) -> "Counter[Done]":

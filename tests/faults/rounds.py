@@ -37,6 +37,7 @@ def a_round(
                 if ground is not None:
                     ground.close()
                 ground, used = Ground(folder / str(at)), 0
+                ground.warm()
             if fault.impossible(ground):
                 continue
             trials.append(tried(ground, fault, f"{fault.name}/{seed}/{at}"))
@@ -99,6 +100,7 @@ def main() -> int:
     if arguments.replay:
         ground = Ground(folder / "replay")
         try:
+            ground.warm()
             trials = [tried(ground, FAULTS[arguments.replay.partition("/")[0]], arguments.replay)]
         finally:
             ground.close()

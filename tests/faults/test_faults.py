@@ -32,8 +32,11 @@ ROUND = {
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """One project and one warm engine for all of them."""
     found = Ground(tmp_path_factory.mktemp("faults") / "ground")
-    yield found
-    found.close()
+    try:
+        found.warm()
+        yield found
+    finally:
+        found.close()
     assert not found.processes()
 
 
