@@ -35,8 +35,7 @@ _SETTINGS = {
     # Otherwise Ray writes ~/.ray/auth_token, readable by everybody.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # A machine with much to do needs more than the 30 and 60 seconds that an agent and a worker get to come up.
-    "RAY_agent_register_timeout_ms": "180000",
+    # A machine with much to do needs more than the 60 seconds that a worker gets to come up.
     "RAY_worker_register_timeout_seconds": "180",
     # Sets of strings iterate in the order of their hashes: with one seed in all workers they do so alike, and a step
     # that lets such an order into its output gives the same output wherever it runs.
