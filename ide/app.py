@@ -1,21 +1,19 @@
 """The screen: two lines that never move and the place between them. It draws; everything else is done elsewhere."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
-from textual import events, work
-from textual.widgets import Input, TextArea
-from textual.worker import Worker
+from textual import work
 
+from ..engine.project import STORE
 from . import keys
+from .acting import Acting
 from .asking import Asker, Document
 from .feed import Feed, tell_engine
 from .messages import EngineSpoke, RunEnded
-from .places import Places
 from .themes import PALETTES
 from .views import frame as view
 from .views.live import Live, take
@@ -25,7 +23,7 @@ TICK = 0.2
 """Seconds between looks at the clock while a run goes on."""
 
 
-class InstepApp(Places):
+class InstepApp(Acting):
     """One project (or a folder that may become one) on one terminal. `feed` is None where there is no project."""
 
     CSS_PATH = "styles/app.tcss"
@@ -36,7 +34,6 @@ class InstepApp(Places):
         self.asker = Asker(root)
         self.undone: list[tuple[str, Callable[[], Any]]] = []
         self.run_first = False
-        self._pending = ""
 
     async def on_mount(self) -> None:
         wanted = str(self.kept.get("theme", ""))
@@ -44,9 +41,14 @@ class InstepApp(Places):
         await self.show_place(str(self.kept.get("place", "pipeline")) if self.feed else "start")
         if self.feed is not None:
             self.follow(self.feed)
+            self.call_after_refresh(self._warm)
         self.set_interval(TICK, self._tick)
         # What the shell wrote while this was suspended stands over what Textual believes to be there.
         self.app_resume_signal.subscribe(self, self._resumed)  # pyright: ignore[reportUnknownMemberType]  # generic in Textual
+
+    def _warm(self) -> None:
+        if (self.root / STORE).is_dir():
+            self.run_worker(self.asker.warm(), group="warm", exit_on_error=False)
 
     def _resumed(self, _: object) -> None:
         self.refresh(layout=True)
@@ -67,7 +69,8 @@ class InstepApp(Places):
         for message in self.feed.drain() if self.feed is not None else ():
             self.live = take(self.live, message, time.time(), time.monotonic())
             for place in self.places.values():
-                place.take(self.live, message)
+                if place.children:
+                    place.take(self.live, message)
             if message["t"] == "ran" and self.here is not None:
                 self.run_worker(self.here.refresh_shown(), group=f"refresh-{self.place}", exit_on_error=False)
         self.draw_bars()
@@ -87,7 +90,7 @@ class InstepApp(Places):
 
     def _tick(self) -> None:
         self.forget_said()
-        if self.live.going and self.here is not None:
+        if self.live.going and self.here is not None and self.here.children:  # none: it is being taken away
             self.here.tick(self.live)
         self.draw_bars()
 
@@ -102,31 +105,9 @@ class InstepApp(Places):
         right = self.said or Text(self.here.footer() if self.here else "", "dim")
         if right.cell_len > width - 20:
             right = right[: max(0, width - 20)]
-        self.query_one("#bottom", Bar).show(view.bottom(actions, self.why_not, right, width, self._pending))
+        self.query_one("#bottom", Bar).show(view.bottom(actions, self.why_not, right, width, self.pending))
 
-    # Keys
-
-    async def on_event(self, event: events.Event) -> None:
-        # Before it goes to the widget with the focus: an action may open a prompt, and what is typed next is for that.
-        if isinstance(event, events.Key) and not event.is_forwarded and await self._typed(event):
-            return
-        await super().on_event(event)
-
-    async def _typed(self, event: events.Key) -> bool:
-        """Do what the key means here; False if it means nothing, or is a letter of a text."""
-        if len(self.screen_stack) > 1 or isinstance(self.focused, Input | TextArea):
-            return False
-        typed = self._pending + keys.key_of(event.key, event.character)
-        action = keys.find(self.place, typed)
-        waits, self._pending = self._pending, typed if action is None and keys.begins(self.place, typed) else ""
-        if action is not None:
-            await self.act(action.name)
-            for _ in range(50):
-                if len(self.screen_stack) == 1 or self.focused is not None:
-                    break
-                await asyncio.sleep(0)
-        self.draw_bars()
-        return action is not None or bool(waits or self._pending)
+    # Actions
 
     def why_not(self, action: str) -> str:
         """ "" if the action can be used now, else the reason."""
@@ -134,39 +115,7 @@ class InstepApp(Places):
             return "there is nothing to undo"
         if action == "cancel" and not self.live.going:
             return "nothing is running"
-        return self.here.why_not(action) if self.here is not None else ""
-
-    async def act(self, name: str) -> None:
-        """Do an action, or say why it cannot be done."""
-        why = self.why_not(name)
-        if why:
-            self.say(why, "stale")
-            return
-        if name.startswith("go_"):
-            await self.show_place(name.removeprefix("go_"))
-            return
-        # What has the focus may be outside the place that is shown: then the place itself is asked first.
-        chain: list[object] = [*self.focused.ancestors_with_self] if self.focused is not None else []
-        place = self.here
-        for one in chain if place in chain else [place, *chain, self]:
-            call: Callable[[], object] | None = getattr(one, f"action_{name}", None)
-            if call is not None:
-                result = call()
-                if asyncio.iscoroutine(result):
-                    await result
-                elif isinstance(result, Worker):
-                    # It may open a prompt, which it does before it first waits for something.
-                    for _ in range(3):
-                        await asyncio.sleep(0)
-                return
-
-    def on_bar_clicked(self, message: Bar.Clicked) -> None:
-        for name, (key, title) in keys.PLACES.items():
-            if message.bar.id == "top" and message.word in (title, key, f"{key} {title}"):
-                self.go(name)
-        for one in keys.valid_in(self.place):
-            if message.bar.id == "bottom" and one.shown and one.label in message.word:
-                self.run_worker(self.act(one.name), exit_on_error=False)
+        return super().why_not(action)
 
     def action_leave(self) -> None:
         if self.here is not None and self.here.back():

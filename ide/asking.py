@@ -48,6 +48,10 @@ class Asker:
         finally:
             self._waiting.pop(number, None)
 
+    async def warm(self) -> None:
+        """Start the process before there is something to ask."""
+        await self._running()
+
     async def close(self) -> None:
         """End the process; it reads until there are no more questions, and is ended if it takes long over the last."""
         process, self._process = self._process, None

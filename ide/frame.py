@@ -1,13 +1,18 @@
 """The app without its places: themes, the line that says things, prompts, the editor, the clipboard."""
 
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 from textual.app import App
 from textual.suggester import Suggester
+from textual.worker import Worker, WorkerState
 
+from ..engine.project import STORE
 from .editing import edit
 from .text import clean
 from .themes import DARK, PALETTES, styles_of, themes
@@ -23,6 +28,7 @@ class Frame(App[None]):
         super().__init__()
         self.root = root
         self.said = Text()
+        self.failures: list[BaseException] = []
         self._said_until = 0.0
         self._styles = styles_of("")
         self.console.push_theme(self._styles)
@@ -44,6 +50,22 @@ class Frame(App[None]):
         """Something to read at the right of the bottom line, for a while."""
         self.said, self._said_until = Text(f"{clean(text)} " if text else "", style), time.monotonic() + seconds
         self.draw_bars()
+
+    def failed(self, error: BaseException) -> None:
+        """Something of the screen itself broke: it goes on with what it shows, and says so."""
+        self.failures.append(error)
+        with suppress(OSError), (self.root / STORE / "screen.log").open("a", encoding="utf-8") as log:
+            log.write("".join(traceback.format_exception(error)))
+        self.say(f"the screen itself failed: {type(error).__name__}; .instep/screen.log has the details", "failed", 30)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        self.look_at(event)
+
+    def look_at(self, event: Worker.StateChanged) -> None:
+        """Of a worker, wherever it was started: did it break?"""
+        worker: Worker[Any] = event.worker  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if event.state is WorkerState.ERROR and worker.error is not None:
+            self.failed(worker.error)
 
     async def ask_text(
         self,

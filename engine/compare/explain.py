@@ -15,6 +15,7 @@ from .facts import NOW, RunFacts
 from .look import compare_facts, distinct_facts
 from .read_run import read_runs
 from .snapshot import read_snapshot
+from .sources import as_they_stood
 
 _LAST_GOOD = f"""select max(run) as run from step_run where step = ? and item is null and run < ?
     and state in ('done', 'reused') and run in (select number from run where {SHOWN})"""
@@ -36,19 +37,20 @@ def metric_of(root: Path, a: str, b: str) -> str:
     return _only(compare_facts(root, one, other, logs=False).of("metric"), a, b)
 
 
-def explain_failure(root: Path, number: int) -> FailureCause | None:
-    """Why run `number` failed, against the last run in which its first failing step ended well; None if no step of it
-    failed."""
+def explain_failure(root: Path, number: int, step: str = "") -> FailureCause | None:
+    """Why `step` (without a name the first one that failed) failed in run `number`, against the last run in which it
+    ended well; None if no step of it failed."""
     store = root / STORE
     (run,) = read_runs(store, [number])
-    step = next((one.name for one in run.steps.values() if one.state == "failed"), None)
-    if step is None:
+    failed = [one.name for one in run.steps.values() if one.state == "failed"]
+    if not failed:
         return None
+    step = step if step in failed else failed[0]
     with reader(store) as found:
         last = found.rows(_LAST_GOOD, [step, number])[0]["run"]
     if last is None:
         return FailureCause(run.label, step, None)
-    good, run = read_runs(store, [last, number])
+    good, run = as_they_stood(store, *read_runs(store, [last, number]))
     comparison = compare_facts(root, good, run, logs=False)
     error: Mapping[str, Any] = Catalog(store).show_step(number, step)["error"] or {}  # Any: JSON
     return why_failed(comparison, good, run, needs_of(root, run, good), step, error.get("frames") or ())

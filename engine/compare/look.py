@@ -12,6 +12,7 @@ from .logs import compare_logs, read_logs
 from .read_run import read_runs
 from .runs import compare
 from .seeds import is_seed, spreads_of
+from .sources import as_they_stood
 
 
 def read_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
@@ -30,7 +31,8 @@ def read_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
 
 
 def distinct_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
-    """`read_facts`, for runs that are to be compared. Raises UsageError for one given twice."""
+    """`read_facts`, for runs that are to be compared; two come with the source of what differs as it stood in each.
+    Raises UsageError for one given twice."""
     found = read_facts(root, labels)
     seen: dict[str, str] = {}
     for one, label in zip(found, labels, strict=True):
@@ -41,7 +43,7 @@ def distinct_facts(root: Path, labels: Sequence[str]) -> list[RunFacts]:
                 mend="Give different runs, or a run and `now`; `instep runs` lists them.",
             )
         seen[one.label] = label
-    return found
+    return list(as_they_stood(root / STORE, *found)) if len(found) == 2 else found
 
 
 def compare_runs(root: Path, a: str, b: str, *, logs: bool = True) -> Comparison:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from ..compare.axes import COUNT, SECONDS, says_how_far
 from ..compare.code import CodeChange, code_changes
 from ..compare.deep import deepen
 from ..compare.differences import Comparison, label_json
@@ -18,14 +19,15 @@ from ..compare.facts import NOW, RunFacts
 from ..compare.lines import Line, Row, hunks, side_by_side
 from ..compare.logs import Printed, aligned_logs, read_logs
 from ..compare.look import compare_facts, distinct_facts
-from ..compare.matrix import matrix_of
+from ..compare.matrix import export, matrix_of
 from ..compare.runs import equal_things
-from ..compare.timeline import series, series_names
+from ..compare.timeline import Point, series, series_names
 from ..errors import UsageError
 from ..snapshots.upkeep import Upkeep
 from .desk import Desk, Document, Request
-from .live_metrics import LiveMetrics, Points
+from .live_metrics import live_metrics
 from .runs import thinned
+from .timeline import timeline
 
 _PAIRS: Final = 8
 """Pairs of ended runs whose comparison is kept."""
@@ -78,17 +80,50 @@ def compare_code(desk: Desk, request: Request) -> Document:
 
 
 def compare_series(desk: Desk, request: Request) -> Document:
-    """{"runs", "name": `step.metric`, "points": at most so many a side} → {"a": [[x, y], …], "b": …}, thinned."""
+    """{"runs", "name": `step.metric`, "points": at most so many a side, "axis": `count` (the default), `seconds`, or a
+    metric that the step logged along (`epoch`)} → {"a": [[x, y], …], "b": …, "axis", "axes": what there is}.
+
+    Seconds are those since the first value.
+    """
     name, most = str(request["name"]), max(8, int(request.get("points", 400)))
     labels = [str(one) for one in request["runs"]]
-    found = series(desk.store, [int(one) for one in labels if one.isdigit()], name)
-    sides = [[[point.x, point.value] for point in found.get(int(one), ())] if one.isdigit() else [] for one in labels]
-    going = _going_on(desk)
-    sides = [
-        side or (_live(desk, one).get(name, []) if one in going else [])
-        for one, side in zip(labels, sides, strict=True)
-    ]
-    return {"a": thinned(sides[0], most), "b": thinned(sides[1], most)}
+    sides = [_course(desk, one, name) for one in labels]
+    along = _logged_along(desk, labels, name)
+    axis = str(request.get("axis") or COUNT)
+    axis = axis if axis in (COUNT, SECONDS, *along) else COUNT
+    if axis not in (COUNT, SECONDS):
+        others = [_course(desk, one, f"{name.partition('.')[0]}.{axis}") for one in labels]
+        drawn = [over(side, other) for side, other in zip(sides, others, strict=True)]
+    else:
+        drawn = [[[one.at if axis == SECONDS else one.x, one.value] for one in side] for side in sides]
+    a, b = (thinned(one, most) for one in drawn)
+    return {"a": a, "b": b, "axis": axis, "axes": [COUNT, SECONDS, *along]}
+
+
+def over(points: Sequence[Point], axis: Sequence[Point]) -> list[list[Any]]:  # Any: x and y
+    """The values of one metric over those of another that was logged along with it."""
+    places = {one.x: one.value for one in axis}
+    return [[places[one.x], one.value] for one in points if one.x in places]
+
+
+def _course(desk: Desk, label: str, name: str) -> list[Point]:
+    """The values of a metric in a run, up to now where it goes on; `at` is seconds from the first of them."""
+    if not label.isdigit():
+        return []
+    points = list(series(desk.store, [int(label)], name)[int(label)])
+    if not points and label in _going_on(desk):
+        points = [Point(x, value, at / 1e6) for x, value, at in live_metrics(desk, label).get(name, ())]
+    return [replace(one, at=one.at - points[0].at) for one in points]
+
+
+def _logged_along(desk: Desk, labels: Sequence[str], name: str) -> list[str]:
+    """The metrics of the same step that say how far it was, in each of the runs that has this one."""
+    step, _, own = name.partition(".")
+    numbers = [int(one) for one in labels if one.isdigit()]
+    going = [one for one in labels if one in _going_on(desk)]
+    names = {*series_names(desk.store, numbers), *(key for one in going for key in live_metrics(desk, one))}
+    found = [one.partition(".")[2] for one in sorted(names) if one.partition(".")[0] == step]
+    return [one for one in found if one != own and says_how_far(one)]
 
 
 def compare_table(desk: Desk, request: Request) -> Document:
@@ -100,6 +135,24 @@ def compare_table(desk: Desk, request: Request) -> Document:
         raise UsageError(f"no output `{subject}` differs", mend="Look at the comparison again.")
     deep = deepen(desk.store, replace(found, differences=mine), a, b, every=True)
     return {"data": deep.differences[0].detail.get("data", {})}
+
+
+def compare_time(desk: Desk, request: Request) -> Document:
+    """{"runs"} → {"charts": what `timeline` answers of each, null for what is no run}."""
+    labels = [str(one) for one in request["runs"]]
+    return {"charts": [timeline(desk, {"number": int(one)}) if one.isdigit() else None for one in labels]}
+
+
+def export_many(desk: Desk, request: Request) -> Document:
+    """{"runs", "path": absolute or below the project; .csv, .parquet or .md by its ending} → {"path", "rows"}: writes
+    what differs, a column a run. Raises UsageError for another ending, and where it cannot be written."""
+    path = desk.root / str(request["path"])
+    kind = {".csv": "csv", ".parquet": "parquet", ".md": "markdown"}.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"`{path.name}` has no known ending", mend="Give .csv, .parquet or .md.")
+    matrix = matrix_of(distinct_facts(desk.root, [str(one) for one in request["runs"]]))
+    export(matrix, path, kind)
+    return {"path": str(path), "rows": len(matrix.rows)}
 
 
 def compare_many(desk: Desk, request: Request) -> Document:
@@ -178,21 +231,13 @@ def _with_live(desk: Desk, run: RunFacts) -> RunFacts:
     """The same with what its steps have measured so far, if it goes on."""
     if not _going(desk, run):
         return run
-    live = {name: points[-1][1] for name, points in _live(desk, run.label).items()}
+    live = {name: points[-1][1] for name, points in live_metrics(desk, run.label).items()}
     return replace(run, metrics={**live, **run.metrics})
 
 
 def _live_courses(desk: Desk, *runs: RunFacts) -> list[str]:
     going = [one for one in runs if _going(desk, one)]
-    return [name for one in going for name, points in _live(desk, one.label).items() if len(points) > 1]
-
-
-def _live(desk: Desk, label: str) -> dict[str, Points]:
-    """The values of a run that goes on; only one at a time is read on, which is how they run."""
-    kept = desk.kept.get("live metrics")
-    if kept is None or kept[0] != label:
-        kept = desk.kept["live metrics"] = label, LiveMetrics(desk.store / "runs" / label)
-    return kept[1].read()
+    return [name for one in going for name, points in live_metrics(desk, one.label).items() if len(points) > 1]
 
 
 def _behind(*runs: RunFacts) -> bool:

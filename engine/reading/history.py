@@ -155,7 +155,7 @@ def brief(desk: Desk, request: Request) -> Document:
     one = desk.catalog.show(number)
     before: Document | None = None
     with suppress(UsageError):
-        against = against or _before(desk, number)
+        against = against or run_before(desk, number)
         before = desk.catalog.show(against) if against else None
     told: Document = about(desk, {"numbers": [number], "baseline": against})["about"][str(number)] if against else {}
     now, then = _flat(one["snapshot"]["params"]), _flat(before["snapshot"]["params"]) if before else {}
@@ -185,7 +185,8 @@ def brief(desk: Desk, request: Request) -> Document:
     }
 
 
-def _before(desk: Desk, number: int) -> int | None:
+def run_before(desk: Desk, number: int) -> int | None:
+    """The run before a run, of those that are not hidden."""
     with desk.reading() as found:
         rows = found.rows("select max(number) as before from run where number < ? and not hidden", [number])
     return rows[0]["before"] if rows else None

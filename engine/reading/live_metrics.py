@@ -1,12 +1,14 @@
 """The metrics of steps that have not ended, from a run's live files: the catalog has a step's when it is over."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..scheduler.live import read_live
+from .desk import Desk
 
 Points = list[list[float]]
-"""[x, value], in the order in which they were logged."""
+"""[x, value, µs since 1970], in the order in which they were logged."""
 _SECONDS = 0.3
 """How long one look may take; what is left is read by the next."""
 
@@ -41,8 +43,21 @@ class LiveMetrics:
             name, value, x = record.get("n"), record.get("v"), record.get("x")
             # A line that the step wrote by itself may look like a record, and hold anything.
             if isinstance(name, str) and isinstance(value, int | float) and isinstance(x, int | float):
-                self._points.setdefault(path, {}).setdefault(name, []).append([x, value])
+                self._points.setdefault(path, {}).setdefault(name, []).append([x, value, _time(record)])
         return after != before
+
+
+def live_metrics(desk: Desk, label: str) -> dict[str, Points]:
+    """The values so far of the run of that number; one run at a time is read on, which is how they run."""
+    kept: tuple[str, LiveMetrics] | None = desk.kept.get("live metrics")
+    if kept is None or kept[0] != label:
+        kept = desk.kept["live metrics"] = label, LiveMetrics(desk.store / "runs" / label)
+    return kept[1].read()
+
+
+def _time(record: Mapping[str, object]) -> float:
+    at = record.get("t")
+    return float(at) if isinstance(at, int | float) else 0.0
 
 
 def _launch(path: Path) -> tuple[str, int]:

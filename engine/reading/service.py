@@ -23,6 +23,7 @@ ANSWERERS: Mapping[str, str] = {
     "about": "history",
     "brief": "history",
     "mark": "history",
+    "why": "why",
     "run": "runs",
     "step": "runs",
     "series": "runs",
@@ -43,6 +44,8 @@ ANSWERERS: Mapping[str, str] = {
     "timeline": "timeline",
     "neighbours": "timeline",
     "latest": "steps",
+    "live_series": "steps",
+    "since": "steps",
     "tail": "steps",
     "code": "steps",
     "set_param": "steps",
@@ -50,7 +53,9 @@ ANSWERERS: Mapping[str, str] = {
     "compare_code": "comparing",
     "compare_series": "comparing",
     "compare_table": "comparing",
+    "compare_time": "comparing",
     "compare_many": "comparing",
+    "export_many": "comparing",
 }
 """Which module of this package answers what; the function has the name of the `op`."""
 NICE = 5
@@ -91,6 +96,7 @@ def serve(root: Path, questions: TextIO, answers: TextIO) -> None:
         waiting.put(None)
 
     threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=_warm, daemon=True).start()
     while (question := waiting.get()) is not None:
         if question.get("id") in dropped:
             dropped.discard(question["id"])
@@ -99,6 +105,14 @@ def serve(root: Path, questions: TextIO, answers: TextIO) -> None:
 
         answers.write(json.dumps(plain(answer(desk, question)), ensure_ascii=True, separators=(",", ":")) + "\n")
         answers.flush()
+
+
+def _warm() -> None:
+    """Have at hand what nearly every answer needs, while nobody has asked yet."""
+    with suppress(ImportError):
+        import duckdb
+
+        del duckdb
 
 
 def main() -> int:

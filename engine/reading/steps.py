@@ -6,25 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
+from ..ids import StepName
 from ..params_file import parse_value, write_param
 from ..project import load_project
 from .desk import Desk, Document, Request
-from .runs import series
+from .live_metrics import live_metrics
+from .runs import series, thinned
 
 _LAST = """select s.run, s.state from step_run s join run r on r.number = s.run
     where s.step = ? and s.item is null and not r.hidden and s.state in ('done', 'reused', 'failed')
     order by s.run desc"""
+_MADE = """select o.run from step_run s join step_run o on o.step_run_id = s.reused_from
+    where s.run = ? and s.step = ? and s.item is null"""
 _TAIL = """select epoch_us(l.ts) as t, s.item, l.stream, l.level, l.text from log_line l
     join step_run s using (run_id, step_run_id)
     where s.run = ? and s.step = ? order by l.ts desc, l.seq desc limit ?"""
-_DEFINED = """select distinct d.path, d.first_line, d.source from step_run s join definition d using (fingerprint)
-    where s.run = ? and s.step = ? and s.item is null and (d.qualname = ? or d.qualname like ?)"""
+_SNAPSHOTS = 4
+"""Runs whose code is kept read."""
 
 
 def latest(desk: Desk, request: Request) -> Document:
     """{"step", "points"} → {"number": the newest run that has the step (null: none), "step": its document there,
-    "series", "good": the newest run in which it did not fail, "baseline": {"number", "series", "metrics"} or null}."""
+    "series", "good": the newest run in which it did not fail, "made": the run whose result that is,
+    "baseline": {"number", "series", "metrics"} or null}."""
     step = str(request["step"])
     if desk.empty:
         return {"number": None}
@@ -43,6 +48,7 @@ def latest(desk: Desk, request: Request) -> Document:
         "step": document,
         "series": series(desk, {**asked, "number": number})["series"],
         "good": good,
+        "made": _made(desk, number, step),
         "baseline": None,
     }
     if base is not None and base != number and any(row["run"] == base for row in rows):
@@ -56,19 +62,38 @@ def latest(desk: Desk, request: Request) -> Document:
     return told
 
 
+def live_series(desk: Desk, request: Request) -> Document:
+    """{"number", "step", "points"} → {"series": {name: [[x, y], …]}} of a step of the run that goes on, up to now."""
+    head, most = f"{request['step']}.", max(8, int(request.get("points", 400)))
+    found = live_metrics(desk, str(request["number"]))
+    mine = {name.removeprefix(head): points for name, points in sorted(found.items()) if name.startswith(head)}
+    return {"series": {name: thinned([[x, y] for x, y, _ in points], most) for name, points in mine.items()}}
+
+
+def since(desk: Desk, request: Request) -> Document:
+    """{"number", "step"} → {"since": what changed since the step last ended well, nearest first (docs/json.md, `why`);
+    null if it did not fail in that run}."""
+    from ..compare.explain import explain_failure  # it knows tables: what is read at every step must not wait for that
+
+    found = explain_failure(desk.root, int(request["number"]), str(request["step"]))
+    return {"since": found.to_json() if found is not None else None}
+
+
 def tail(desk: Desk, request: Request) -> Document:
     """{"number", "step", "lines"} → {"lines": the last lines of a step in an ended run, oldest first}; for a re-used
     result those of the run that made it."""
     number, step = int(request["number"]), str(request["step"])
+    source = _made(desk, number, step)
     with desk.reading() as found:
-        made = found.rows(
-            "select o.run from step_run s join step_run o on o.step_run_id = s.reused_from"
-            " where s.run = ? and s.step = ? and s.item is null",
-            [number, step],
-        )
-        source = made[0]["run"] if made else number
         rows = found.rows(_TAIL, [source, step, int(request.get("lines", 500))])
     return {"lines": rows[::-1], "made": source}
+
+
+def _made(desk: Desk, number: int, step: str) -> int:
+    """The run that made the result a step has in a run: that run itself, or the one it was taken over from."""
+    with desk.reading() as found:
+        rows = found.rows(_MADE, [number, step])
+    return int(rows[0]["run"]) if rows else number
 
 
 def code(desk: Desk, request: Request) -> Document:
@@ -87,9 +112,20 @@ def code(desk: Desk, request: Request) -> Document:
 
 
 def _source_in(desk: Desk, number: int, step: str) -> list[str]:
-    with desk.reading() as found:
-        rows = found.rows(_DEFINED, [number, step, step, f"%:{step}"])
-    return str(rows[0]["source"]).splitlines() if rows else []
+    """The step's function as it stood in that run, from the code that was stored: comments and defaults too."""
+    from ..compare.snapshot import Snapshot, read_snapshot
+
+    kept: dict[int, Snapshot] = desk.kept.setdefault("snapshots", {})
+    try:
+        if number not in kept:
+            snapshot = read_snapshot(desk.store, number)
+            if len(kept) >= _SNAPSHOTS:
+                del kept[next(iter(kept))]
+            kept[number] = snapshot
+        found = kept[number].fingerprints.get(StepName(step))
+    except (StoreError, UsageError):
+        return []  # the code of that run is gone
+    return found.units[0].source.splitlines() if found is not None and found.units else []
 
 
 def function_at(text: str, line: int) -> tuple[int, list[str]]:

@@ -12,6 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from ...engine.compare.axes import COUNT
 from ...engine.errors import InstepError
 from ..asking import Document
 from ..text import clean, plural
@@ -29,12 +30,24 @@ _AGAIN = 2.0
 _LOW = (100, 30)
 """Columns and rows of the terminal below which there is one pane at a time."""
 _POINTS = 800
+_FACTOR = 2.0
 
 
 class Differences(Choices):
-    """The rows of the list; headings cannot be stood on."""
+    """The rows of the list; headings cannot be stood on. What is beside a row is for the curve below it."""
 
     rows: Sequence[view.Row] = ()
+
+    def action_left(self) -> None:
+        self._beside(-1)
+
+    def action_right(self) -> None:
+        self._beside(1)
+
+    def _beside(self, way: int) -> None:
+        place = next((one for one in self.ancestors if isinstance(one, ComparePlace)), None)
+        if place is not None:
+            place.pan(way)
 
     def selectable(self, index: int) -> bool:
         return index < len(self.rows) and self.rows[index].one is not None
@@ -63,7 +76,9 @@ class ComparePlace(Place):
         self.pane = DifferencePane(id="compare-pane")
         self.two = Container(self.list, self.pane, id="compare-two")
         self.none = Lines(id="compare-none", classes="pane")
+        self.axis = COUNT
         self._many: tuple[str, ...] = ()
+        self._wanted: view.Key | None = None
         self._read: dict[view.Key, Document] = {}
         self._asked: set[view.Key] = set()
         self._asking = self._outdated = False
@@ -98,6 +113,7 @@ class ComparePlace(Place):
     def arrive(self, **where: Any) -> None:  # Any: labels or numbers of runs
         if where.get("runs"):
             self._many = ()
+            self._wanted = where.get("at")
             self._choose(tuple(str(one) for one in where["runs"]))
 
     def _choose(self, labels: tuple[str, ...]) -> None:
@@ -114,6 +130,8 @@ class ComparePlace(Place):
     def tick(self, live: Live) -> None:
         shown = self.shown
         going = (shown is not None and shown.going) or bool((self.matrix or {}).get("going"))
+        if self.row is not None and self.row.one is not None and view.is_time(self.row.one) and shown is not None:
+            self.pane.draw_times(shown, live)
         if (going or self._outdated) and not self._asking and time.monotonic() - self._read_at >= _AGAIN:
             self.run_worker(self._load(), group="compare", exit_on_error=False)
 
@@ -167,7 +185,7 @@ class ComparePlace(Place):
         before = {(one.kind, one.subject): one for one in old.differences} if same and old is not None else {}
         now = {(one.kind, one.subject): one for one in new.differences}
         still = {key for key, one in now.items() if before.get(key) == one}
-        courses = {("metric", name) for name in new.courses} if same else set[view.Key]()
+        courses = {("metric", name) for name in new.courses} | {("step", view.TIME)} if same else set[view.Key]()
         self._asked &= still
         self._read = {key: one for key, one in self._read.items() if key in still | courses}
 
@@ -177,7 +195,8 @@ class ComparePlace(Place):
         if shown is None:
             self._lay_out()
             return
-        key = self.row.key if self.row else None
+        key = self._wanted or (self.row.key if self.row else None)
+        self._wanted = None
         rows = view.rows_of(shown, equal=self.equal)
         columns = max(20, self.size.width - 5)
         self.head.show(view.head(shown, columns))
@@ -234,10 +253,11 @@ class ComparePlace(Place):
         shown, row = self.shown, self.row
         if shown is None or row is None or row.one is None:
             return
-        self.pane.show(shown, row, self._read.get(row.key), asked=row.key in self._asked)
+        self.pane.show(shown, row, self._read.get(row.key), self.host.live, asked=row.key in self._asked)
         one = row.one
-        wanted = has_course(shown, one) or (has_lines(one) and not row.same)
-        if wanted and (row.key not in self._read or (again and has_course(shown, one))):
+        moves = has_course(shown, one) or view.is_time(one)
+        wanted = moves or (has_lines(one) and not row.same)
+        if wanted and (row.key not in self._read or (again and moves)):
             self._ask_of(shown, row)
 
     @work(group="compare-look", exclusive=True, exit_on_error=False)
@@ -249,13 +269,16 @@ class ComparePlace(Place):
             if has_lines(one):
                 answer = await self.host.ask("compare_code", runs=runs, kind=one.kind, subject=one.subject)
             elif has_course(shown, one):
-                answer = await self.host.ask("compare_series", runs=runs, name=one.subject, points=_POINTS)
+                asked = {"name": one.subject, "points": _POINTS, "axis": self.axis}
+                answer = await self.host.ask("compare_series", runs=runs, **asked)
+            elif view.is_time(one):
+                answer = await self.host.ask("compare_time", runs=runs)
             else:
                 answer = await self.host.ask("compare_table", runs=runs, subject=one.subject)
         except InstepError as error:
             self._asked.discard(row.key)
             answer = {"data": {"note": f"{error.problems[0].what}. {error.problems[0].mend}"}}
-            if has_lines(one) or has_course(shown, one):
+            if has_lines(one) or has_course(shown, one) or view.is_time(one):
                 self.host.say(str(answer["data"]["note"]), "failed")
                 return
         if self.shown is None or (self.shown.a, self.shown.b) != (shown.a, shown.b):
@@ -295,8 +318,12 @@ class ComparePlace(Place):
                 return "that is for two runs"
             case "split" if not (row is not None and self.pane.diff.display):
                 return "this is no diff"
-            case "log_scale" if not (row is not None and self.pane.chart.display):
+            case "log_scale" | "axis" | "finer" | "coarser" if not (row is not None and self.pane.chart.display):
                 return "this is no curve"
+            case "why" if self.shown is None or not (self.shown.a.isdigit() and self.shown.b.isdigit()):
+                return "two runs are needed" if self.matrix is None else "that is for two runs"
+            case "export" if self.shown is None and self.matrix is None:
+                return "two runs are needed"
             case "edit" if self._place() is None:
                 return "no line belongs to it"
             case _:
@@ -364,6 +391,69 @@ class ComparePlace(Place):
     def action_log_scale(self) -> None:
         self.pane.log_scale = not self.pane.log_scale
         self._look()
+
+    def action_axis(self) -> None:
+        """Draw curves over the next of what there is."""
+        axes = self.pane.axes or (COUNT,)
+        at = axes.index(self.pane.axis) if self.pane.axis in axes else 0
+        self.axis = axes[(at + 1) % len(axes)]
+        if self.shown is not None and self.row is not None:
+            self._ask_of(self.shown, self.row)
+
+    def action_finer(self) -> None:
+        self.pane.chart.zoom(_FACTOR)
+
+    def action_coarser(self) -> None:
+        self.pane.chart.zoom(1 / _FACTOR)
+
+    def pan(self, way: int) -> None:
+        if self.pane.chart.display:
+            self.pane.chart.pan(way / 4)
+
+    def action_left(self) -> None:
+        self.pan(-1)
+
+    def action_right(self) -> None:
+        self.pan(1)
+
+    def action_next_kind(self) -> None:
+        self._to_kind(1)
+
+    def action_previous_kind(self) -> None:
+        self._to_kind(-1)
+
+    def _to_kind(self, way: int) -> None:
+        """The first difference of the next kind: params, code, … metrics, tables, logs."""
+        rows = self.list.rows
+        kinds = list(dict.fromkeys(one.key[0] for one in rows if one.one is not None))
+        if self.row is not None and kinds:
+            wanted = kinds[(kinds.index(self.row.key[0]) + way) % len(kinds)]
+            self.list.move_to(next(at for at, one in enumerate(rows) if one.one is not None and one.key[0] == wanted))
+
+    @work(exit_on_error=False)
+    async def action_why(self) -> None:
+        from .why import Why
+
+        shown, row = self.shown, self.row
+        if shown is None:
+            return
+        metric = row.one.subject if row is not None and row.one is not None and row.one.kind == "metric" else ""
+        found = await self.host.push_screen_wait(Why(self, int(shown.b), int(shown.a), metric))
+        if found is not None:
+            self.host.go("compare", runs=found[:2], at=found[2])
+
+    @work(exit_on_error=False)
+    async def action_export(self) -> None:
+        labels = list(self.labels) if self.matrix is not None else [self.shown.a, self.shown.b] if self.shown else []
+        path = await self.host.ask_text("write to (.csv, .parquet, .md)", f"compare-{'-'.join(labels)}.csv")
+        if not path:
+            return
+        try:
+            answer = await self.host.ask("export_many", runs=labels, path=path.strip())
+        except InstepError as error:
+            self.host.say(f"{error.problems[0].what}. {error.problems[0].mend}", "failed")
+        else:
+            self.host.say(f"wrote {plural(int(answer['rows']), 'row')} to {answer['path']}", "ok")
 
     def action_next_hunk(self) -> None:
         self._next(1)

@@ -348,7 +348,7 @@ class DataPlace(Place):
         self.sql.line.focus()
 
     def back(self) -> bool:
-        """The cell or difference below, then the console, then the filter and order, then (narrow) the table."""
+        """The cell or difference below, then the console, then the filter, then (narrow) the table."""
         if self.mode == "console":
             if self.sql.line.has_focus and self.sql.grid.cursor_row >= 0:
                 self.screen.set_focus(self.sql.grid.body)
@@ -357,6 +357,9 @@ class DataPlace(Place):
             self.screen.set_focus(self.list)
             return True
         if self.mode == "table" and self.table.close_below():
+            return True
+        if self.mode == "table" and self.table.seen.where:
+            self._look(replace(self.table.seen, where=""))
             return True
         if self.has_class("narrow") and self.has_class("open"):
             self.remove_class("open")

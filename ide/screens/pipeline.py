@@ -13,6 +13,7 @@ from textual.events import Resize
 from ...engine.errors import InstepError
 from ..messages import RunEnded
 from ..text import plural
+from ..views.detail import TABS
 from ..views.frame import cost
 from ..views.live import Live, Message
 from ..views.steps import activity, problem_lines, summary
@@ -47,7 +48,7 @@ class PipelinePlace(Place):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._wanted = ""
+        self._wanted = self._tab = ""
         self._preloaded = False
         self._said_problems = False
 
@@ -72,6 +73,8 @@ class PipelinePlace(Place):
 
     def on_mount(self) -> None:
         self.rail.focus()
+        if self._tab in TABS and self._tab != "Error":
+            self.detail.choose(self._tab)
         self.draw()
 
     def on_resize(self, event: Resize) -> None:
@@ -82,7 +85,7 @@ class PipelinePlace(Place):
         if where.get("step"):
             self._wanted = str(where["step"])
         if where.get("tab"):
-            self.detail.tab = str(where["tab"])
+            self.detail.choose(str(where["tab"]))
         if where:
             self.draw()
 
@@ -94,7 +97,7 @@ class PipelinePlace(Place):
 
     def tick(self, live: Live) -> None:
         self.rail.redraw()
-        self.detail.draw()
+        self.detail.tick()
 
     def draw(self) -> None:
         live = self.host.live
@@ -161,6 +164,8 @@ class PipelinePlace(Place):
                 return "every step is fresh"
             case "run_below" | "ignore_cache" | "edit" | "open" | "copy" if step is None:
                 return "no step is chosen"
+            case "since" if self._two_sides() is None:
+                return "nothing is known to compare it with"
             case "offload":
                 return "no cluster is set: every step runs here"
             case _:
@@ -196,6 +201,21 @@ class PipelinePlace(Place):
     def action_compare(self) -> None:
         self.host.go("compare")
 
+    def _two_sides(self) -> tuple[str, str] | None:
+        """What tells most of the step under the cursor: its last good run against the one that failed, or against the
+        working tree where it is stale."""
+        step, detail = self.host.live.steps.get(self.rail.step), self.detail
+        if step is None or detail.good is None:
+            return None
+        if step.plan in ("stale", "pending"):
+            return str(detail.good), "now"
+        return (str(detail.good), str(detail.number)) if detail.good != detail.number else None
+
+    def action_since(self) -> None:
+        sides = self._two_sides()
+        if sides is not None:
+            self.host.go("compare", runs=sides)
+
     def action_pause(self) -> None:
         from dataclasses import replace
 
@@ -211,13 +231,15 @@ class PipelinePlace(Place):
     def action_open(self) -> None:
         if self.detail.tab == "Params" and self.detail.query_one("#params", Choices).has_focus:
             self._edit_param()
-        elif self.has_class("narrow"):
+        elif self.has_class("narrow") and not self.has_class("open"):
             self.add_class("open")
-            self.detail.query_one("#told", Lines).focus()
+            self.detail.focus_shown()
         elif self.detail.tab == "Data":
             self.host.go("data", step=self.rail.step)
-        elif self.rail.has_focus:
-            self.action_next_tab()
+        elif self.detail.tab == "Log":
+            self.host.go("logs", step=self.rail.step, run=self.detail.number)
+        else:
+            self.detail.focus_shown()
 
     @work(exit_on_error=False)
     async def _edit_param(self) -> None:
@@ -255,7 +277,10 @@ class PipelinePlace(Place):
             self.detail.draw()
         else:
             self.toggle_class("zoomed")
-            (self.detail.query_one("#told", Lines) if self.has_class("zoomed") else self.rail).focus()
+            if self.has_class("zoomed"):
+                self.detail.focus_shown()
+            else:
+                self.rail.focus()
 
     def action_edit(self) -> None:
         place = self.detail.place_to_edit
@@ -293,15 +318,20 @@ class PipelinePlace(Place):
     def _moved(self) -> None:
         self.detail.show(self.host.live, self.rail.step)
 
+    @on(DagRail.Sideways)
+    def _sideways(self, message: DagRail.Sideways) -> None:
+        self.detail.other_metric(message.by)
+
     @on(LineView.Opened)
     def _opened(self) -> None:
         self.action_open()
 
     def remember(self) -> Mapping[str, Any]:  # Any: JSON
-        return {"step": self.rail.step, "tab": self.detail.tab}
+        return {"step": self.rail.step, "tab": self.detail.tab if self.detail.chosen else ""}
 
     def recall(self, kept: Mapping[str, Any]) -> None:  # Any: JSON
         self._wanted = str(kept.get("step", ""))
+        self._tab = str(kept.get("tab", ""))
 
 
 def _run_there(host: "InstepApp", request: dict[str, Any]) -> None:  # Any: JSON

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.containers import Vertical
 from textual.widget import Widget
+from textual.worker import Worker
 
 if TYPE_CHECKING:
     from ..app import InstepApp
@@ -24,6 +25,10 @@ class Host(Widget):
         app: object = self.app  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # generic in Textual
         assert isinstance(app, InstepApp)
         return app
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that broke is told, wherever it belongs to."""
+        self.host.look_at(event)
 
 
 class Place(Host, Vertical):

@@ -158,7 +158,7 @@ class RunsPlace(Place):
 
     def why_not(self, action: str) -> str:
         match action:
-            case "open" | "mark" | "baseline" | "note" | "delete" | "copy" if self._loaded and self.run is None:
+            case "open" | "mark" | "why" | "baseline" | "note" | "delete" | "copy" if self._loaded and self.run is None:
                 return "there is no run"
             case "compare" if len(self.choice.marked) < 2 and self._listed.baseline is None:
                 return "mark two runs with space, or set a baseline with b"
@@ -186,6 +186,17 @@ class RunsPlace(Place):
             self.host.go("compare", runs=list(marked))
         elif run is not None:
             self.host.go("compare", runs=[self._listed.baseline, run.number])
+
+    @work(exit_on_error=False)
+    async def action_why(self) -> None:
+        from .why import Why
+
+        run = self.run
+        if run is not None:
+            found = await self.host.push_screen_wait(Why(self, run.number, self._listed.baseline))
+            if found is not None:
+                before, after, key = found
+                self.host.go("compare", runs=[before, after], at=key)
 
     def action_sort(self) -> None:
         column = self.grid.column

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from ...engine.compare.differences import DETERMINANTS, Difference
+from ...engine.compare.happened import LEAST, SLOWER
 from ..text import MARKS, fit, number, pad, plural, seconds, size, width
 from .cells import flat
 from .diff import Diff, flat_lines
@@ -23,6 +24,8 @@ _HEADS: Final = (
     ("what happened", frozenset(("step",))),
     ("what came out", frozenset(("metric", "table", "array", "value", "log"))),
 )
+TIME: Final = ""
+"""The subject of the row that is about the runs themselves: no step has that name."""
 _WORDS: Final[Mapping[str, str]] = {"code": "definition", "file": "input file", "hardware": "fact of hardware"}
 _STATES: Final = {"done": "ok", "running": "running", "failed": "failed", "fresh": "ok", "stale": "stale"}
 _NAME: Final = (10, 34)
@@ -75,13 +78,26 @@ class Row:
         return (self.one.kind, self.one.subject) if self.one is not None else ("", self.title)
 
 
+def time_row(shown: Shown) -> Row | None:
+    """How long both took: no difference that counts, but one that is looked at."""
+    took = [run["seconds"] for run in shown.runs]
+    if all(one is None for one in took):
+        return None
+    return Row("time", Difference("step", TIME, took[0], took[1], {"change": TIME}))
+
+
+def is_time(one: Difference) -> bool:
+    return one.kind == "step" and one.subject == TIME
+
+
 def rows_of(shown: Shown, *, equal: bool) -> tuple[Row, ...]:
     """Headings with their differences; with `equal` also what is the same."""
     rows: list[Row] = []
     for head, kinds in _HEADS:
-        found = [one for one in shown.differences if one.kind in kinds]
-        if found:
-            rows += [Row(head), *(Row(name_of(one), one) for one in found)]
+        found = [Row(name_of(one), one) for one in shown.differences if one.kind in kinds]
+        took = time_row(shown) if "step" in kinds else None
+        if found or took:
+            rows += [Row(head), *found, *([took] if took else ())]
     if equal and shown.same:
         rows.append(Row("equal"))
         rows += [
@@ -113,7 +129,8 @@ def lines_of(rows: Sequence[Row], columns: int) -> list[Text]:
             lines.append(inked(Text(row.title, "dim", no_wrap=True)))
             continue
         ink = "dim" if row.same else "text.bold"
-        line = Text(no_wrap=True, end="").append(f" {row.one.kind:<8} ", "dim")
+        kind = "" if is_time(row.one) else row.one.kind
+        line = Text(no_wrap=True, end="").append(f" {kind:<8} ", "dim")
         line.append(pad(fit(row.title, names), names) + "  ", ink)
         line.append(pad(fit(before, left), left) + "  ", "dim" if row.same else "side-a")
         line.append(pad(fit(after, right), right) + "  ", "dim" if row.same else "side-b")
@@ -123,6 +140,11 @@ def lines_of(rows: Sequence[Row], columns: int) -> list[Text]:
 
 def _room(limits: tuple[int, int], widths: Iterator[int]) -> int:
     return min(limits[1], max([limits[0], *widths]))
+
+
+def sides_of(one: Difference) -> tuple[str, str, Text]:
+    """A, B, and how it changed, of a difference by itself."""
+    return _cells(Row("", one))
 
 
 def _cells(row: Row) -> tuple[str, str, Text]:
@@ -185,6 +207,8 @@ def change_of(one: Difference) -> Text:
 def _step(one: Difference) -> tuple[str, str, Text]:
     detail = one.detail
     change = str(detail["change"])
+    if is_time(one):
+        return _took(one)
     if change in ("slower", "faster"):
         before, after = (seconds(value) for value in detail["seconds"])
         return (
@@ -199,6 +223,16 @@ def _step(one: Difference) -> tuple[str, str, Text]:
     odd = "its key differs by what no snapshot names" if change == "key" else ""
     before, after = (f"{MARKS.get(str(side), '')} {side}".strip() if side else "–" for side in (one.before, one.after))
     return before, after, Text(flat(error or odd or _odd(change)), "failed" if error else "dim")
+
+
+def _took(one: Difference) -> tuple[str, str, Text]:
+    before, after = one.before, one.after
+    told = seconds(before) or "–", seconds(after) or "–"
+    if before is None or after is None or abs(before - after) < LEAST:
+        return *told, Text()
+    if after >= before * SLOWER:
+        return *told, Text("▲ slower", "stale")
+    return *told, Text("▼ faster", "ok") if before >= after * SLOWER else Text()
 
 
 def _lines(detail: Document) -> Text:
@@ -312,4 +346,6 @@ def as_text(one: Difference, diff: Diff | None) -> str:
     if diff is not None and one.kind in ("code", "log"):
         signs = {"=": " ", "-": "-", "+": "+"}
         return "\n".join(f"{signs[flat.line.mark]}{flat.line.text}" for flat in flat_lines(diff))
+    if is_time(one):
+        return f"time: {seconds(one.before)} → {seconds(one.after)}"
     return f"{one.subject}: {value_of(one.kind, one.before)} → {value_of(one.kind, one.after)}"

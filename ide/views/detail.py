@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
+from ...engine.compare.axes import says_how_far
 from ..text import clean, number, pad, size, width
 from .live import Message, StepNow
 from .source import coloured
@@ -26,9 +27,16 @@ def tab_line(current: str, counts: Mapping[str, str], room: int) -> Text:
     return line
 
 
-def metric_names(series: Mapping[str, Any], values: Mapping[str, float]) -> list[str]:
-    """What can be plotted first, then single values."""
-    return [*series, *(name for name in values if name not in series)]
+def plotted(series: Message) -> list[str]:
+    """What can be plotted; what only says how far a step was (`epoch`) comes last."""
+    return sorted(series, key=says_how_far)
+
+
+def telling_tab(answer: Message) -> str:
+    """The tab that says most of a step that somebody has come to: its metrics if it has some, else its outputs."""
+    document: Message = answer["step"] if answer["number"] is not None else {}
+    measured = document.get("metrics") or answer.get("series")
+    return "Data" if document.get("outputs") and not measured else "Metrics"
 
 
 def metric_lines(values: Mapping[str, float], baseline: Mapping[str, float], against: int | None) -> list[Text]:

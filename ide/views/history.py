@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from rich.text import Text
 
+from ...engine.compare.metrics import direction
 from ..text import clean, fit, number, oneline, seconds
 from ..widgets.grid import Cell, Column
 
+_BESIDE = 100
+"""Columns from which on there is room for two things beside each other."""
 _BARS = "▁▂▃▄▅▆▇█"
 _STATES = {
     "done": ("✓", "ok"),
@@ -78,7 +82,7 @@ def defaults(
     last = next((step for step in reversed(steps) if any(name.startswith(f"{step}.") for name in metrics)), "")
     chosen = [name for name in metrics if name.startswith(f"{last}.")] if last else list(metrics)
     varying = [name for name in params if len({repr(row.params.get(name)) for row in rows}) > 1]
-    return chosen[:3], varying[:3]
+    return chosen[:2], varying[:2]
 
 
 def listed(rows: Sequence[RunRow], choice: Choice, columns: int, *, course: bool = False) -> Listed:
@@ -134,7 +138,7 @@ def _columns(choice: Choice, columns: int, *, against: bool, course: bool) -> li
     found += [_named(name, 6) for name in choice.params]
     used = sum(one.width + 2 for one in found)
     title = "changed since baseline" if against else "changed"
-    found.append(Column("changed", title, max(len(title), min(40, columns - used - 14))))
+    found.append(Column("changed", title, max(len(title), 16, min(40, columns - used - 14))))
     return [*found, Column("where", "where", 6), Column("note", "note", 40)]
 
 
@@ -221,38 +225,62 @@ def when(started_us: int, now: float) -> str:
 
 
 def brief_lines(document: Mapping[str, Any], columns: int) -> list[Text]:
-    """What the run under the cursor was: against the baseline, or the run before."""
-    against = document["against"]
+    """What the run under the cursor was: against the baseline, or the run before. What determined it stands beside what
+    came out of it where there is room, else above."""
+    beside = columns >= _BESIDE
+    room = columns // 2 - 4 if beside else columns - 4
+    left, right = _determined(document, room), _came_out(document, room)
+    if not beside:
+        return [*left, *right]
     lines: list[Text] = []
+    for one, other in zip_longest(left, right, fillvalue=Text()):
+        one.truncate(room, overflow="ellipsis")
+        lines.append(Text.assemble(one, " " * (room + 2 - one.cell_len), other, no_wrap=True))
+    return lines
 
-    def add(title: str, parts: Sequence[Text]) -> None:
-        for index, part in enumerate(parts):
-            lines.append(Text.assemble((f"{title if index == 0 else '':9}", "dim"), part, no_wrap=True))
 
-    add("params", [
+def _determined(document: Mapping[str, Any], room: int) -> list[Text]:
+    against = document["against"]
+    code = ", ".join(clean(one) for one in document["code"])
+    lines: list[Text] = []
+    if not document["params"] and not code and not document["files"] and against is not None:
+        lines.append(Text.assemble((f"nothing that determines it differs from run {against}", "dim")))
+    lines += _titled("params", [
         Text.assemble((clean(name), "text.bold"), (f"  {_json(before)} → {_json(after)}", "text"))
         for name, before, after in document["params"]
     ])  # fmt: skip
-    code = ", ".join(clean(one) for one in document["code"])
-    add("code", [Text(fit(code, max(20, columns - 14)), "text")] if code else [])
-    add("files", [Text(oneline(one), "text") for one in document["files"][:4]])
-    metrics: list[Text] = []
-    for name, value, before in document["metrics"][:6]:
-        line = Text.assemble((clean(name), "text"), (f"  {number(float(value))}", "text.bold"))
-        if before is not None and before != value:
-            line.append(f"  ({against}: {number(float(before))}, {value - before:+.4g})", "stale")
-        metrics.append(line)
-    add("metrics", metrics)
+    lines += _titled("code", [Text.assemble((fit(code, max(20, room - 9)), "text"))] if code else [])
+    lines += _titled("files", [Text.assemble((oneline(one), "text")) for one in document["files"][:4]])
+    reasons = [Text.assemble((fit(oneline(one), max(20, room - 9)), "text")) for one in document["reasons"][:3]]
+    lines += _titled("why", reasons)
+    return lines + _titled("note", [Text.assemble((oneline(document["note"]), "text"))] if document["note"] else [])
+
+
+def _came_out(document: Mapping[str, Any], room: int) -> list[Text]:
     counts = " · ".join(f"{count} {state}" for state, count in document["steps"].items())
-    add("steps", [Text(counts, "text")])
-    add("why", [Text(fit(clean(one), max(20, columns - 14)), "text") for one in document["reasons"][:3]])
+    lines = _titled("steps", [Text.assemble((counts, "text"))])
     if document["error"]:
-        add("error", [Text(clean(document["error"]), "failed")])
-    if document["note"]:
-        add("note", [Text(clean(document["note"]), "text")])
-    if not document["params"] and not code and not document["files"] and against is not None:
-        lines.insert(0, Text(f"nothing that determines it differs from run {against}", "dim"))
-    return lines
+        lines += _titled("error", [Text.assemble((fit(oneline(document["error"]), max(20, room - 9)), "failed"))])
+    # Those that differ first: there is not room for all of many.
+    metrics = sorted(document["metrics"], key=lambda one: one[2] is None or one[1] == one[2])
+    return lines + _titled("metrics", [_measured(one[0], one[1], one[2], document["against"]) for one in metrics])
+
+
+def _measured(name: str, value: float, before: float | None, against: int | None) -> Text:
+    line = Text.assemble((clean(name), "text"), (f"  {number(float(value))}", "text.bold"))
+    if before is None or before == value:
+        return line.append("  =", "dim") if before is not None else line
+    wanted = direction(name)
+    worse = wanted is not None and (value > before) == (wanted == "lower")
+    word, ink = ("", "stale") if wanted is None else (" worse", "failed") if worse else (" better", "ok")
+    return line.append(f"  ({against}: {number(float(before))}, {value - before:+.4g}{word})", ink)
+
+
+def _titled(title: str, parts: Sequence[Text]) -> list[Text]:
+    return [
+        Text.assemble((f"{title if index == 0 else '':9}", "dim"), part, no_wrap=True)
+        for index, part in enumerate(parts)
+    ]
 
 
 def _json(value: object) -> str:

@@ -13,7 +13,7 @@ from .away import Away
 
 Message = Mapping[str, Any]  # Any: JSON from the engine
 Engine = Literal["none", "starting", "up", "lost"]
-_ENDED = ("done", "reused", "failed", "blocked", "cancelled")
+ENDED = ("done", "reused", "failed", "blocked", "cancelled")
 _KEPT = 200
 
 
@@ -236,11 +236,12 @@ def _step(live: Live, message: Message, at: float, clock: float) -> Live:
     new = replace(
         old,
         doing=state,
-        began=None if state in _ENDED else began,
-        took=message.get("seconds") if state in _ENDED else None,
+        began=None if state in ENDED else began,
+        took=message.get("seconds") if state in ENDED else None,
         counts=message.get("counts") or old.counts,
         error=message.get("error"),
         cause=str(message.get("cause") or ""),
+        reasons=() if state in ("done", "reused") else old.reasons,  # they were why it had to run
         plan="fresh" if state in ("done", "reused") else "failed" if state == "failed" else old.plan,
     )
     live = replace(live, steps={**live.steps, name: new})

@@ -75,10 +75,26 @@ def why(one: StepNow) -> list[Text]:
         if len(via) > 1 and reason["kind"] != "input":
             line.append(f"  through {clean(' → '.join(via))}", "dim")
         lines.append(line)
-    if not lines and one.plan == "fresh":
-        lines.append(Text("nothing that determines it has changed since it last ran", "dim"))
     lines += [Text.assemble(("? ", "stale"), (clean(spot), "dim")) for spot in one.blind_spots]
     return lines
+
+
+def why_it_ran(one: StepNow, answer: Message | None, columns: int) -> list[Text]:
+    """Of a step that is fresh: why its last run ran it, or took a result over. `answer` is what was read of it."""
+    document: Message = (answer or {}).get("step") or {}
+    if one.plan != "fresh" or one.running or not document:
+        return []
+    run = document["run"]
+    if document["state"] == "reused":
+        made = (answer or {}).get("made")
+        return [Text(f"cached: run {run} has what run {made} made with the same code, params and inputs", "dim")]
+    reasons = [str(reason["text"]) for reason in document.get("reasons") or ()]
+    if not reasons:
+        return [Text(f"fresh: nothing that determines it has changed since run {run}", "dim")]
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    lead = f"run {run} ran it because "
+    told = fit(clean(reasons[0]), max(10, columns - len(lead) - len(more)))
+    return [Text.assemble((lead, "dim"), (told, "text"), (more, "dim"), no_wrap=True)]
 
 
 def headline(one: StepNow, clock: float, columns: int) -> Text:

@@ -9,7 +9,8 @@ plotext is imported when the first curve is drawn; `preload` does it in a thread
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, log10
+from math import ceil, floor, isfinite, log10
+from typing import Any
 
 from rich.color import Color
 from rich.text import Text
@@ -17,6 +18,7 @@ from textual.app import RenderResult
 from textual.strip import Strip
 from textual.widget import Widget
 
+Window = tuple[float, float]
 LEAST = (20, 5)
 """Columns and rows below which a plot tells nothing."""
 
@@ -51,25 +53,68 @@ def thin(curve: Curve, columns: int) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
 
 
-def drawn(curves: Sequence[Curve], width: int, height: int, colours: dict[str, str], *, log: bool = False) -> Text:
-    """The plot as text of `height` lines. With `log` y is the power of ten, and 0 or less is left out."""
+def drawn(
+    curves: Sequence[Curve],
+    width: int,
+    height: int,
+    colours: dict[str, str],
+    *,
+    log: bool = False,
+    window: Window | None = None,
+) -> Text:
+    """The plot as text of `height` lines. With `log` y is drawn by its power of ten, and 0 or less is left out;
+    `window` is the part of the x axis that is shown."""
     import plotext
 
     figure = plotext.figure
     figure.clear()
     figure.theme("colorless")
     figure.plot_size(width, height)
+    every: list[tuple[float, float]] = []
     for curve in curves:
-        x, y = thin(curve, width)
+        points = list(zip(*thin(within(curve, window), width), strict=True))
         if log:
-            kept = [(a, log10(b)) for a, b in zip(x, y, strict=True) if b > 0]
-            x, y = [a for a, _ in kept], [b for _, b in kept]
-        if not x:
+            points = [(x, log10(y)) for x, y in points if y > 0]
+        if not points:
             continue
+        every += points
         marker = plotext.marker("braille", pixel=_rgb(colours.get(curve.style, "")))
-        signal = figure.signal(x, y, marker=marker)
-        figure.draw(signal.lines() if len(x) > 1 else signal)
+        signal = figure.signal([x for x, _ in points], [y for _, y in points], marker=marker)
+        figure.draw(signal.lines() if len(points) > 1 else signal)
+    if every:
+        xs, ys = [x for x, _ in every], [y for _, y in every]
+        left, right = window or (min(xs), max(xs))
+        if left < right:
+            figure.ruler("x").lim(left, right)
+            _tick(figure.ruler("x"), ticks(left, right, max(2, width // 14)))
+        if min(ys) < max(ys):
+            _tick(figure.ruler("y"), ticks(min(ys), max(ys), max(2, height // 4)), log=log)
     return Text.from_ansi(str(figure.build()).rstrip("\n"))
+
+
+def within(curve: Curve, window: Window | None) -> Curve:
+    """The part of a curve that is in the window."""
+    if window is None:
+        return curve
+    inside = [at for at, x in enumerate(curve.x) if window[0] <= x <= window[1]]
+    if not inside:
+        return Curve(curve.name, curve.style, (), ())
+    part = slice(inside[0], inside[-1] + 1)
+    return Curve(curve.name, curve.style, curve.x[part], curve.y[part])
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values between `low` and `high`, about as many as wanted: 1, 2 or 5 times a power of ten apart."""
+    apart = (high - low) / max(1, most)
+    power = 10.0 ** floor(log10(apart))
+    step = next(power * one for one in (1, 2, 5, 10) if power * one >= apart * (1 - 1e-9))
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [round(at * step, 12) for at in range(first, last + 1)]
+
+
+def _tick(ruler: Any, places: Sequence[float], *, log: bool = False) -> None:  # Any: plotext has no types
+    if places:
+        ruler.ticks(list(places), [f"{10**one if log else one:.4g}" for one in places])
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
@@ -80,7 +125,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
     return found.red, found.green, found.blue
 
 
-class Chart(Widget):
+class Chart(Widget, can_focus=True):
     """Curves with a title and a legend; says what there is to say where there are none."""
 
     DEFAULT_CSS = "Chart { height: 1fr; background: $i-ground; }"
@@ -91,17 +136,49 @@ class Chart(Widget):
         self._title = ""
         self._empty = ""
         self._log = False
+        self.window: Window | None = None
         self._lines: list[Text] = []
         self._made: object = None
 
     def show(self, title: str, curves: Sequence[Curve], *, empty: str = "", log: bool = False) -> None:
         if (title, curves, empty, log) != (self._title, self._curves, self._empty, self._log):
+            if [one.name for one in curves] != [one.name for one in self._curves] or title != self._title:
+                self.window = None  # another course: all of it
             self._title, self._curves, self._empty, self._log = title, curves, empty, log
             self._made = None
             self.refresh()
 
     def on_resize(self) -> None:
         self._made = None
+
+    def extent(self) -> Window | None:
+        """From the first to the last x of all curves."""
+        xs = [x for curve in self._curves for x in (*curve.x[:1], *curve.x[-1:])]
+        return (min(xs), max(xs)) if xs and min(xs) < max(xs) else None
+
+    def zoom(self, factor: float) -> None:
+        """So much finer, around the middle of what is shown; the whole where that is all there is."""
+        whole = self.extent()
+        if whole is None:
+            return
+        low, high = self.window or whole
+        half = min((high - low) / factor, whole[1] - whole[0]) / 2
+        self._look_at((low + high) / 2 - half, (low + high) / 2 + half, whole)
+
+    def pan(self, by: float) -> None:
+        """By a share of what is shown, to the right or to the left."""
+        whole = self.extent()
+        if whole is not None and self.window is not None:
+            low, high = self.window
+            self._look_at(low + by * (high - low), high + by * (high - low), whole)
+
+    def _look_at(self, low: float, high: float, whole: Window) -> None:
+        """Within the whole, and not finer than a thousandth of it."""
+        wide = max(high - low, (whole[1] - whole[0]) / 1000)
+        low = min(max(low, whole[0]), whole[1] - wide)
+        self.window = None if wide >= (whole[1] - whole[0]) * 0.999 else (low, low + wide)
+        self._made = None
+        self.refresh()
 
     def render(self) -> RenderResult:
         return ""
@@ -128,5 +205,5 @@ class Chart(Widget):
         for curve in self._curves:
             head.append("   ").append("━━ ", curve.style).append(curve.name, "text")
         colours = dict(PALETTES.get(self.app.theme, DARK))
-        plot = drawn(self._curves, width - 1, height - 1, colours, log=self._log)
+        plot = drawn(self._curves, width - 1, height - 1, colours, log=self._log, window=self.window)
         return [head, *plot.split("\n")]

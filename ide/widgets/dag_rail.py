@@ -3,6 +3,7 @@
 import time
 
 from rich.text import Text
+from textual.message import Message
 
 from ..views.live import Live
 from ..views.rail import RailRow, rail
@@ -12,6 +13,13 @@ from .line_view import LineView
 
 class DagRail(LineView):
     """The cursor stands on steps, not on the lines between them. `only` keeps the steps whose name has that text."""
+
+    class Sideways(Message):
+        """h or l: there is nothing to the sides of a step, so it is for what is beside the rail."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -55,6 +63,12 @@ class DagRail(LineView):
         row = self.rows[index]
         one = self._live.steps.get(row.step) if row.step else None
         return rail_line(row.art, one, time.monotonic(), self.scrollable_content_region.width, self._names)
+
+    def action_left(self) -> None:
+        self.post_message(self.Sideways(-1))
+
+    def action_right(self) -> None:
+        self.post_message(self.Sideways(1))
 
     def on_resize(self) -> None:
         super().on_resize()

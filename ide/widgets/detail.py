@@ -5,6 +5,7 @@
 
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from rich.text import Text
@@ -18,11 +19,14 @@ from ...engine.errors import InstepError
 from ..screens.place import Host
 from ..text import clean, oneline
 from ..views import detail as view
-from ..views.live import Live, Message, StepNow
-from ..views.steps import error_lines, headline, why, wrapped
+from ..views.live import ENDED, Live, Message, StepNow
+from ..views.steps import error_lines, headline, why, why_it_ran, wrapped
+from ..views.why import kept_lines, since_lines
 from .chart import Chart, Curve
 from .lines import Choices, Lines
 
+_AGAIN = 0.3
+"""Seconds until what was not there yet is looked for again."""
 KEPT_LINES = 2_000
 """Log lines of a going run kept for the tab; all of them are in Logs."""
 
@@ -61,17 +65,20 @@ class Detail(Host, Vertical):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.tab = "Metrics"
+        self.chosen = False
         self.step = ""
         self._doing = ""
         self.frames = 3
-        self.metric = 0
+        self.metric = ""
         self._live = Live()
         self._answer: Message | None = None
         self._code: Message | None = None
         self._problem = ""
         self._edition: object = None
         self._lines: deque[Message] = deque(maxlen=KEPT_LINES)
-        self._points: dict[str, tuple[list[float], list[float]]] = {}
+        self._live_series: Message = {}
+        self._since: Message | None = None
+        self._looking = False
 
     def compose(self) -> ComposeResult:
         yield Heading()
@@ -88,9 +95,8 @@ class Detail(Host, Vertical):
             self._answer = self._code = None
             self._problem = ""
             self._lines.clear()
-            self._points.clear()
+            self._live_series, self._since = {}, None
             self.frames = 3
-            self.metric = 0
             if one is not None and one.error and self.tab == "Metrics":
                 self.tab = "Error"
             elif self.tab == "Error" and not self._error(one):
@@ -100,7 +106,8 @@ class Detail(Host, Vertical):
         elif one is not None and self._doing == "failed" != one.doing and self.tab == "Error":
             self.tab = "Metrics"
         self._doing = one.doing if one is not None else ""
-        edition = (step, live.run, live.going and one is not None and bool(one.doing) and one.doing != "reused")
+        phase = "" if one is None or not live.going else "ended" if one.doing in ENDED else "on"
+        edition = (step, live.run, phase)
         code = (edition, one and (one.path, one.line), tuple(str(reason) for reason in one.reasons) if one else ())
         if (edition, code) != self._edition:
             self._edition = (edition, code)
@@ -115,15 +122,30 @@ class Detail(Host, Vertical):
             self._lines.extend(message["lines"])
             if self.tab == "Log":
                 self.draw()
-        elif message["t"] == "progress":
-            for name, value in (message.get("metrics") or {}).items():
-                xs, ys = self._points.setdefault(str(name), ([], []))
-                if not ys or ys[-1] != value:
-                    xs.append(len(xs))
-                    ys.append(float(value))
         elif message["t"] == "step" and message["state"] == "launched":
             self._lines.clear()
-            self._points.clear()
+            self._live_series = {}
+
+    def tick(self) -> None:
+        """Time has gone by while a run goes on: how far are the curves?"""
+        one = self._live.steps.get(self.step)
+        if one is not None and one.running and self.tab == "Metrics" and not self._looking:
+            self._looking = True
+            self._look(self.step, self._live.run)
+        self.draw()
+
+    @work(group="detail-live", exit_on_error=False)
+    async def _look(self, step: str, run: int | None) -> None:
+        try:
+            answer = await self.host.ask("live_series", number=run, step=step, points=800)
+        except InstepError:
+            return  # the store is busy: the next look is soon
+        finally:
+            self._looking = False
+        one = self._live.steps.get(step)
+        if (step, run) == (self.step, self._live.run) and one is not None and one.running:
+            self._live_series = answer["series"]
+            self.draw()
 
     @work(group="detail", exclusive=True, exit_on_error=False)
     async def _read(self, step: str) -> None:
@@ -143,11 +165,35 @@ class Detail(Host, Vertical):
                 self.draw()
             return
         if step == self.step:
-            first, self._answer = self._answer is None, answer
+            first = self._answer is None or self._answer["number"] is None
+            self._answer = answer
             self._code, self._problem = code, ""
-            if first and self.tab == "Metrics" and self._error(one):
-                self.tab = "Error"
-            self.draw(top=True)
+            one = self._live.steps.get(step, one)
+            if number == self._live.run and not one.running:
+                self._live_series = {}
+            elif self._live.going and one.doing in ("done", "reused", "failed"):
+                self.set_timer(_AGAIN, lambda: self._again(step))  # it is said a moment before it is written
+            if first and self.tab in ("Metrics", "Data"):
+                if self._error(one):
+                    self.tab = "Error"
+                elif not self.chosen and not one.running:
+                    self.tab = view.telling_tab(answer)
+            self.draw(top=first)
+            await self._read_since(one, number)
+
+    def _again(self, step: str) -> None:
+        if step == self.step:
+            self._read(step)
+
+    async def _read_since(self, one: StepNow, number: int | None) -> None:
+        """Of a step that failed: what changed since it last went well."""
+        if number is None or not self._error(one):
+            return
+        with suppress(InstepError):
+            answer = await self.host.ask("since", number=number, step=one.name)
+            if one.name == self.step:
+                self._since = answer["since"]
+                self.draw()
 
     def say(self, title: str, lines: list[Text]) -> None:
         """Something instead of a step: there is none yet."""
@@ -183,22 +229,20 @@ class Detail(Host, Vertical):
         changed = sum(str(reason["kind"]) == "param" for reason in one.reasons)
         if changed:
             counts["Params"] = f"Δ{changed}"
-        reasons = why(one)
+        reasons = why(one) or why_it_ran(one, self._answer, room)
         more = [Text(f"  and {len(reasons) - 3} more", "dim")] if len(reasons) > 4 else []
         reasons = reasons[: 3 if more else 4] + more
         heading.show([view.tab_line(self.tab, counts, room), headline(one, time.monotonic(), room), *reasons, Text()])
         self.border_title = Text(clean(one.name) + (f" ✗ {oneline(error['title'])[:40]}" if error else ""))
-        number = self._answer["number"] if self._answer else None
-        where = [f"{one.path}:{one.line}", f"run {number}" if number else "never run"]
-        self.border_subtitle = Text(oneline(" · ".join(where)))
+        self.border_subtitle = Text(oneline(f"{one.path}:{one.line} · {self._when(one)}"))
         curves = self._curves() if self.tab == "Metrics" else []
         chart.display = bool(curves)
         params.display = self.tab == "Params" and bool(one.params)
         told.display = not chart.display and not params.display
         if curves:
-            name = list(self._series())[self.metric % len(self._series())]
-            many = len(self._series())
-            chart.show(f"{name}" + (f"  {self.metric % many + 1}/{many}  ← → " if many > 1 else ""), curves)
+            names = view.plotted(self._series())
+            at = names.index(self._metric_shown(names))
+            chart.show(names[at] + (f"  {at + 1}/{len(names)}  ← → " if len(names) > 1 else ""), curves)
         elif params.display:
             params.show(view.param_lines(one, self._params_before()))
         else:
@@ -207,6 +251,13 @@ class Detail(Host, Vertical):
                 told.scroll_to(y=max(0, view.changed_first(self._code) - 3), animate=False)
             if self.tab == "Log":
                 told.call_after_refresh(told.action_last)
+
+    def _when(self, one: StepNow) -> str:
+        """Which run it is told of."""
+        number = self._answer["number"] if self._answer else None
+        if one.doing in ENDED and self._live.run is not None:
+            number = self._live.run
+        return f"run {number}" if number else "reading …" if self._answer is None else "never run"
 
     def _told(self, one: StepNow, error: Message | None, room: int) -> list[Text]:
         answer = self._answer
@@ -218,12 +269,12 @@ class Detail(Host, Vertical):
             case "Metrics":
                 base = (answer or {}).get("baseline") or {}
                 lines = view.metric_lines(document.get("metrics", {}), base.get("metrics", {}), base.get("number"))
-                none = [Text("this step has measured nothing: `log(loss=…)` or return a dict of numbers", "dim")]
-                return lines or loading or none
+                none = "this step has measured nothing: `log(loss=…)` or return a dict of numbers"
+                return lines or loading or wrapped(none, room, "dim")
             case "Code":
                 return view.code_lines(self._code) if self._code else loading
             case "Params":
-                return [Text("this step has no params: keyword-only arguments with a default are params", "dim")]
+                return wrapped("this step has no params: keyword-only arguments with a default are params", room, "dim")
             case "Data":
                 never = [Text("nothing yet: the step has never run", "dim")]
                 return view.output_lines(document.get("outputs", ())) or loading or never
@@ -236,12 +287,9 @@ class Detail(Host, Vertical):
     def _error_told(self, error: Message, room: int) -> list[Text]:
         lines = error_lines(error, room, self.frames)
         good = (self._answer or {}).get("good")
-        lines += [Text()]
-        if good is not None:
-            lines.append(Text(f"Last good run: {good}. `e` opens the line, `r` runs again.", "text"))
-        else:
-            lines.append(Text("It has never run well. `e` opens the line, `r` runs again.", "text"))
-        return lines
+        if self._answer is not None:
+            lines += [Text(), *since_lines(self._since, good, room)]
+        return [*lines, *kept_lines(self._live)]
 
     def _error(self, one: StepNow | None) -> Message | None:
         if one is None:
@@ -256,34 +304,31 @@ class Detail(Host, Vertical):
         reasons = one.reasons if one is not None else ()
         return {str(reason["subject"]): reason["before"] for reason in reasons if reason["kind"] == "param"}
 
-    def _series(self) -> dict[str, Any]:  # Any: JSON
-        if self._points and any(len(xs) > 1 for xs, _ in self._points.values()):
-            return dict(self._points)
+    def _series(self) -> Message:
+        if self._live_series:
+            return self._live_series
         return {name: found for name, found in ((self._answer or {}).get("series") or {}).items() if len(found) > 1}
 
+    def _metric_shown(self, names: list[str]) -> str:
+        """The metric that is shown: the one that was chosen, in every step that has it."""
+        return self.metric if self.metric in names else names[0]
+
     def _curves(self) -> list[Curve]:
-        """The metric that is shown, over the baseline's."""
-        series = self._series()
-        if not series:
+        """The metric that is shown, over the baseline's; of a run that goes on without one over the run before."""
+        names = view.plotted(self._series())
+        if not names:
             return []
-        name = list(series)[self.metric % len(series)]
-        answer = self._answer or {}
-        curves: list[Curve] = []
+        name, answer = self._metric_shown(names), self._answer or {}
         base = answer.get("baseline") or {}
         before = (base.get("series") or {}).get(name)
-        number = answer.get("number")
-        if name in self._points:
-            xs, ys = self._points[name]
-            if before is None and number is not None and number != self._live.run:
-                before = (answer.get("series") or {}).get(name)
-                base = {"number": number}
-            now = Curve(f"run {self._live.run} now", "side-a", tuple(xs), tuple(ys))
-        else:
-            now = Curve(f"run {number}", "side-a", *zip(*((x, y) for x, y in series[name]), strict=True))
-        if before:
-            label = f"run {base['number']}" + (" baseline" if base.get("marked") else "")
-            curves.append(Curve(label, "side-b", *zip(*((x, y) for x, y in before), strict=True)))
-        return [*curves, now]
+        label = f"run {base.get('number')}" + (" baseline" if base.get("marked") else "")
+        now = f"run {answer.get('number')}"
+        if self._live_series:
+            now = f"run {self._live.run} now"
+            if not base.get("marked") and answer.get("number") not in (None, self._live.run):
+                before, label = (answer.get("series") or {}).get(name), f"run {answer['number']}"
+        curves = [Curve(label, "side-b", *zip(*before, strict=True))] if before else []
+        return [*curves, Curve(now, "side-a", *zip(*self._series()[name], strict=True))]
 
     # Acting
 
@@ -300,16 +345,39 @@ class Detail(Host, Vertical):
     def to_tab(self, by: int) -> None:
         tabs = self.tabs()
         at = tabs.index(self.tab) if self.tab in tabs else 0
-        self.tab = tabs[(at + by) % len(tabs)]
+        self.choose(tabs[(at + by) % len(tabs)])
+
+    def choose(self, tab: str) -> None:
+        """A person wants this tab: it stays, whatever step is gone to."""
+        self.tab, self.chosen = tab, True
         self.draw(top=True)
 
     def action_left(self) -> None:
-        self.metric -= 1
-        self.draw()
+        self.other_metric(-1)
 
     def action_right(self) -> None:
-        self.metric += 1
-        self.draw()
+        self.other_metric(1)
+
+    def other_metric(self, by: int) -> None:
+        names = view.plotted(self._series())
+        if self.tab == "Metrics" and names:
+            self.metric = names[(names.index(self._metric_shown(names)) + by) % len(names)]
+            self.draw()
+
+    def focus_shown(self) -> None:
+        """The keyboard is for what is shown."""
+        every = (self.query_one(Chart), self.query_one("#told", Lines), self.query_one("#params", Choices))
+        next(one for one in every if one.display).focus()
+
+    @property
+    def number(self) -> int | None:
+        """The newest run that has the step."""
+        return (self._answer or {}).get("number")
+
+    @property
+    def good(self) -> int | None:
+        """The newest run in which it did not fail."""
+        return (self._answer or {}).get("good")
 
     @property
     def place_to_edit(self) -> tuple[str, int] | None:

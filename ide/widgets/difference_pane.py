@@ -1,6 +1,7 @@
-"""What is to be seen of one difference: a diff, two curves over each other, or lines."""
+"""What is to be seen of one difference: a diff, two curves over each other, two charts of time, or lines."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -8,11 +9,15 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from ...engine.compare.axes import COUNT
 from ...engine.compare.differences import Difference
 from ..text import clean
-from ..views.compare import Row, Shown, inked, name_of
+from ..views.charting import chart_of
+from ..views.compare import Row, Shown, inked, is_time, name_of
+from ..views.compare_time import two_charts
 from ..views.compare_told import same_told, told
 from ..views.diff import Diff
+from ..views.live import Live
 from .chart import Chart, Curve
 from .diff_view import DiffView
 from .lines import Lines
@@ -27,6 +32,9 @@ class DifferencePane(Vertical):
         super().__init__(id=id, classes="pane")
         self.chart, self.diff, self.told = Chart(), DiffView(), Lines()
         self.log_scale = False
+        self.axes: tuple[str, ...] = ()
+        self.axis = COUNT
+        self._charts: Sequence[Document | None] = ()
         self._drawn: tuple[object, Document | None] = ("", None)
 
     def compose(self) -> ComposeResult:
@@ -42,7 +50,14 @@ class DifferencePane(Vertical):
         """Which of the three is seen."""
         return next(one for one in (self.diff, self.chart, self.told) if one.display)
 
-    def show(self, shown: Shown, row: Row, document: Document | None, *, asked: bool) -> None:
+    def draw_times(self, shown: Shown, live: Live, *, top: bool = False) -> None:
+        """Both runs as they are at this moment."""
+        now = time.time()
+        charts = [None if one is None or one["number"] is None else chart_of(one, live, now) for one in self._charts]
+        labels = (f"A {shown.a}", f"B {shown.b}")
+        self._lines(two_charts(tuple(zip(labels, charts, strict=True)), max(20, self.size.width - 4)), top=top)
+
+    def show(self, shown: Shown, row: Row, document: Document | None, live: Live, *, asked: bool) -> None:
         """`document` is what was read of the row (its lines, its course, its data), None where nothing was."""
         one = row.one
         if one is None:
@@ -58,9 +73,13 @@ class DifferencePane(Vertical):
                 self.diff.show(Diff.of(document), top=new or not self.diff.count)
         elif has_course(shown, one) and document is not None:
             self._only(self.chart)
-            title = clean(one.subject) + (" in powers of ten," if self.log_scale else "")
-            self.chart.show(title, _curves(shown, document), empty="no course was recorded", log=self.log_scale)
-        elif has_lines(one) or has_course(shown, one):
+            self.axes, self.axis = tuple(document["axes"]), str(document["axis"])
+            curves = _curves(shown, document)
+            self.chart.show(clean(one.subject), curves, empty="no course was recorded", log=self.log_scale)
+        elif is_time(one) and document is not None:
+            self._charts = document["charts"]
+            self.draw_times(shown, live, top=new)
+        elif has_lines(one) or has_course(shown, one) or is_time(one):
             self._lines([Text("… reading", "running")], top=True)
         else:
             self._lines(told(one, document["data"] if document else None, asked=asked), top=new)
@@ -73,7 +92,9 @@ class DifferencePane(Vertical):
             other = "unified" if self.diff.is_split else "split"
             self.border_subtitle = Text(f"change {at} of {many} · n/N next · | {other} · z zoom")
         elif self.chart.display:
-            self.border_subtitle = Text(f"S {'linear' if self.log_scale else 'log'} scale · z zoom")
+            over = "how many there were" if self.axis == COUNT else self.axis
+            scale = "linear" if self.log_scale else "log"
+            self.border_subtitle = Text(f"over {over} · X axis · S {scale} scale · + − h l part · z zoom")
         else:
             self.border_subtitle = ""
 
@@ -102,6 +123,8 @@ def has_data(one: Difference) -> bool:
 
 
 def _title(one: Difference) -> str:
+    if is_time(one):
+        return "Time of both, on one scale"
     kind = "Code" if one.kind == "code" else one.kind.capitalize()
     if one.kind != "code":
         return f"{kind} · {name_of(one)}"

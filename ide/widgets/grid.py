@@ -12,8 +12,10 @@ from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.worker import Worker
 
 from ...engine.errors import InstepError
+from ..frame import Frame
 from ..text import clean, fit, width
 from .line_view import LineView
 
@@ -123,6 +125,11 @@ class Body(LineView):
                 self._asked.discard(far)
         self._pages[page] = rows
         self.redraw()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        app: object = self.app  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # generic in Textual
+        assert isinstance(app, Frame)
+        app.look_at(event)
 
     def action_left(self) -> None:
         self._to_column(self.column - 1)

@@ -114,6 +114,7 @@ async def opened(
         if place != "pipeline":
             await app.show_place(place)
         yield app, pilot
+    assert not app.failures, app.failures
 
 
 async def until(pilot: Typed, holds: Callable[[], object], seconds: float = 60) -> None:

@@ -23,6 +23,7 @@ from instep.engine.errors import StoreBusy
 from instep.ide.app import InstepApp
 from instep.ide.asking import Asker
 from instep.ide.screens.compare import ComparePlace
+from instep.ide.views.compare import is_time
 from instep.ide.views.diff import Diff
 
 SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
@@ -70,7 +71,8 @@ async def to(pilot: Pilot[None], here: ComparePlace, title: str, kind: str = "")
 
 
 def listed(here: ComparePlace) -> list[str]:
-    return [one.title for one in here.list.rows if one.one is not None]
+    """Without the row about how long both took, which is always there."""
+    return [one.title for one in here.list.rows if one.one is not None and not is_time(one.one)]
 
 
 def said(here: ComparePlace) -> str:
@@ -105,6 +107,85 @@ async def test_the_pane_follows_the_cursor(root):
         assert here.pane.chart._log
         await to(pilot, here, "table", "log")
         await until(pilot, lambda: here.pane.diff.display and "now reading" in text_of(pilot.app))
+
+
+async def test_curves_are_drawn_over_seconds_too_and_a_part_of_them_is_looked_at(root):
+    async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
+        pilot.app.go("compare", runs=[1, 2])
+        here = await compared(pilot, 1, 2)
+        await pilot.press("X")
+        assert "this is no curve" in pilot.app.query_one("#bottom").plain
+        await to(pilot, here, "score.loss")
+        await until(pilot, lambda: here.pane.chart.display)
+        chart = here.pane.chart
+        assert "over how many there were" in here.pane.border_subtitle
+        assert (chart.extent(), chart.window) == ((0, 29), None)
+        await pilot.press("+", "+")
+        assert chart.window == (14.5 - 29 / 8, 14.5 + 29 / 8)
+        await pilot.press("l", "l", "l", "l", "l", "l", "l", "l")
+        assert chart.window == (29 - 29 / 4, 29)
+        await pilot.press("-", "-", "-")
+        assert chart.window is None
+        await pilot.press("X")
+        await until(pilot, lambda: here.pane.axis == "seconds" and chart.extent()[1] != 29)
+        assert "over seconds" in here.pane.border_subtitle
+        await pilot.press("X")
+        await until(pilot, lambda: here.pane.axis == "count")
+
+
+async def test_the_time_of_both_is_drawn_on_one_scale(root):
+    async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
+        here = await compared(pilot, 2, 3)
+        await to(pilot, here, "time")
+        await until(pilot, lambda: " B 3" in said(here))
+        told = said(here).splitlines()
+        assert told[0].startswith("  step") and sum("step   " in line for line in told) == 1, "one scale"
+        assert [line[:4] for line in told if "critical path" in line] == [" A 2", " B 3"]
+        assert [line.split()[1] for line in told[2:6]] == ["table", "numbers", "square", "score"]
+        assert "cached" in told[8], "run 3 took table over"
+
+
+async def test_what_differs_is_written_as_a_table(root, tmp_path):
+    async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
+        pilot.app.go("compare", runs=[1, 2, 3])
+        await until(pilot, lambda: place(pilot.app).matrix is not None)
+        await pilot.press("E")
+        await until(pilot, lambda: len(pilot.app.screen_stack) > 1)
+        await pilot.press("ctrl+u", *str(tmp_path / "what.md"), "enter")
+        await until(pilot, (tmp_path / "what.md").exists)
+        assert (tmp_path / "what.md").read_text().startswith("| kind | subject | run 1 | run 2 | run 3 |\n")
+        await until(pilot, lambda: "rows to" in pilot.app.query_one("#bottom").plain)
+        await pilot.press("E")
+        await until(pilot, lambda: len(pilot.app.screen_stack) > 1)
+        await pilot.press("ctrl+u", *"what.pdf", "enter")
+        await until(pilot, lambda: "Give .csv, .parquet or .md" in pilot.app.query_one("#bottom").plain)
+
+
+async def test_brackets_go_from_kind_to_kind(root):
+    async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
+        pilot.app.go("compare", runs=[1, 2])
+        here = await compared(pilot, 1, 2)
+        seen = [here.row.one.kind]
+        for _ in range(7):
+            await pilot.press("]")
+            seen.append(here.row.one.kind)
+        assert seen == ["param", "code", "file", "step", "metric", "table", "value", "log"]
+        await pilot.press("]")
+        assert here.row.one.kind == "param"
+        await pilot.press("[")
+        assert here.row.one.kind == "log"
+
+
+async def test_w_goes_from_a_metric_back_to_its_causes(root):
+    async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
+        here = await compared(pilot, 2, 3)
+        await to(pilot, here, "score.sum")
+        await pilot.press("w")
+        await until(pilot, lambda: "Why run 3 is not as run 2" in text_of(pilot.app))
+        told = text_of(pilot.app)
+        assert "score  differs: its own 1 change" in told
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: here.row is not None and here.row.title == "score.weight")
 
 
 async def test_rows_of_a_table_are_read_when_enter_says_so(root):

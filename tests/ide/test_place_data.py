@@ -157,6 +157,12 @@ async def test_a_filter_leaves_rows_and_an_empty_one_brings_them_back(root):
         assert "where id > 1489" in text_of(app) and "of 10 of 1,500" in text_of(app)
         await pilot.press("slash", *["backspace"] * 9, "enter")
         await until(pilot, lambda: data(app).table.total == 1500)
+        await pilot.press("slash")
+        await type_in(pilot, "id > 1489")
+        await pilot.press("enter")
+        await until(pilot, lambda: data(app).table.total == 10)
+        await pilot.press("escape")
+        await until(pilot, lambda: data(app).table.total == 1500 and data(app).table.seen.where == "")
 
 
 async def test_a_mistaken_filter_is_explained_and_can_be_mended(root):

@@ -107,18 +107,21 @@ async def test_x_ends_the_run(tmp_path: Path) -> None:
             await until(pilot, lambda: app.live.last == "cancelled")
 
 
+def waiting_for(gate: Path) -> str:
+    """The pipeline with a last step that waits for a file, so that a test says when it may end."""
+    waits = f"    import pathlib, time\n    while not pathlib.Path({str(gate)!r}).exists():\n        time.sleep(0.02)\n"
+    return PIPELINE.replace('    return f"the', f'{waits}    return f"the')
+
+
 async def test_the_screen_may_close_while_a_run_goes_on(tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    waits = f"    import os, time\n    while not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
-    slow = PIPELINE.replace('    return f"the', waits + '    return f"the')
-    root = write_project(tmp_path / "slow", slow)
+    root = write_project(tmp_path / "slow", waiting_for(tmp_path / "gate"))
     with engine(root):
         async with opened(root) as (app, pilot):
             await pilot.press("r")
             await until(pilot, lambda: app.live.steps["report"].running)
         async with opened(root) as (app, pilot):
             assert app.live.going, "a screen that comes later sees the run"
-            gate.touch()
+            (tmp_path / "gate").touch()
             await until(pilot, lambda: app.live.last == "done")
 
 
@@ -206,6 +209,113 @@ async def test_e_opens_the_failing_line(same: Path, monkeypatch: pytest.MonkeyPa
         await pilot.press("e")
         line = 1 + (same / "pipeline.py").read_text().splitlines().index('    raise ValueError("no report")')
         assert asked == [("pipeline.py", line)]
+
+
+async def test_an_error_says_what_changed_since_and_what_was_kept(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("G")
+        await until(pilot, lambda: "Changed since, nearest first" in text_of(app))
+        told = text_of(app)
+        assert "code     report()" in told
+        assert "it failed in here" in told
+        assert "2 steps kept what they made" in told
+
+
+async def test_d_compares_a_failure_with_the_last_good_run_and_what_is_stale_with_now(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        await pilot.press("p", "g", "g", "d")
+        assert "nothing is known to compare it with" in app.query_one("#bottom").plain
+        await pilot.press("G")
+        await until(pilot, lambda: "Last good run" in text_of(app))
+        await pilot.press("d")
+        await until(pilot, lambda: app.place == "compare" and app.here.shown is not None)
+        assert (app.here.shown.a, app.here.shown.b) == ("2", "3")
+        await pilot.press("1", "g", "g")
+        (root / "pipeline.py").write_text(PIPELINE.replace("head(rows)", "tail(rows)"))
+        await until(pilot, lambda: app.live.steps["table"].plan == "stale" and app.here.detail.good == 3)
+        await pilot.press("d")
+        await until(pilot, lambda: app.place == "compare" and app.here.shown and app.here.shown.b == "now")
+
+
+async def test_what_a_step_measures_is_drawn_while_it_runs_and_where_it_was_logged(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = (
+        f"import pathlib, time\n        while epoch == 9 and not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)"
+    )
+    root = write_project(
+        tmp_path / "live",
+        PIPELINE.replace("log(loss=1 / (epoch + 1))", f"log(loss=1 / (epoch + 1), epoch=epoch)\n        {waits}"),
+    )
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("g", "g", "j", "r")
+            detail = app.here.detail
+            await until(pilot, lambda: len(detail._series().get("loss", ())) == 10)
+            assert detail._series()["loss"] == [[at, 1 / (at + 1)] for at in range(10)]
+            assert "run 1 now" in text_of(app)
+            assert "loss  1/2" in text_of(app), "what says how far it is comes last"
+            await pilot.press("l")
+            assert "epoch  2/2" in text_of(app)
+            await pilot.press("h")
+            gate.touch()
+            await until(pilot, lambda: app.live.last == "done" and len(detail._series().get("loss", ())) == 20)
+            await until(pilot, lambda: "run 1 now" not in text_of(app))
+            assert "run 1 ran it because never run" in text_of(app)
+
+
+async def test_a_step_that_has_ended_is_told_while_its_run_goes_on(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "slow", waiting_for(tmp_path / "gate"))
+    with engine(root):
+        async with opened(root) as (app, pilot):
+            await pilot.press("g", "g", "r")
+            await until(pilot, lambda: app.live.steps["report"].running)
+            await until(pilot, lambda: "table  table · 3 rows" in text_of(app))
+            assert "run 1 ─╯" in text_of(app)
+            (tmp_path / "gate").touch()
+            await until(pilot, lambda: app.live.last == "done")
+
+
+async def test_the_tab_that_tells_most_is_shown_until_one_is_chosen_and_that_is_remembered(root: Path) -> None:
+    async with opened(root) as (app, pilot):
+        detail = app.here.detail
+        await pilot.press("g", "g")
+        await until(pilot, lambda: detail.tab == "Data")
+        await pilot.press("j")
+        await until(pilot, lambda: detail.tab == "Metrics")
+        await pilot.press("]")
+        assert detail.tab == "Code"
+        await pilot.press("k")
+        await until(pilot, lambda: "def table" in text_of(app))
+        app.leave()
+    async with opened(root) as (app, pilot):
+        await until(pilot, lambda: "def table" in text_of(app))
+        assert app.here.detail.tab == "Code"
+
+
+async def test_the_source_of_a_run_is_that_of_the_run_also_where_its_fingerprint_is_older(root: Path) -> None:
+    documented = PIPELINE.replace("rows: int = 3):", "rows: int = 3):\n    # what it is for")
+    (root / "pipeline.py").write_text(documented)
+    with_engine = ask(root, {"op": "run"})
+    assert with_engine["t"] == "end"
+    (root / "pipeline.py").write_text(documented.replace("rows: int = 3", "rows: int = 2"))
+    async with opened(root) as (app, pilot):
+        await pilot.press("p", "g", "g", "]")
+        app.here.detail.choose("Code")
+        await until(pilot, lambda: "Code·Δ2" in text_of(app))
+        assert "- def table" in text_of(app)
+        assert "+     # what it is for" not in text_of(app), "that was there in the run"
+
+
+async def test_a_worker_of_the_screen_that_breaks_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(op: str, request: object) -> None:
+        raise ZeroDivisionError
+
+    async with opened(root) as (app, pilot):
+        monkeypatch.setattr(app.asker, "ask", breaks)
+        await pilot.press("g", "g", "j")
+        await until(pilot, lambda: "the screen itself failed: ZeroDivisionError" in app.query_one("#bottom").plain)
+        assert "ZeroDivisionError" in (root / ".instep" / "screen.log").read_text()
+        app.failures.clear()
 
 
 async def test_the_course_of_a_metric_is_drawn_over_the_run_before(same: Path) -> None:

@@ -139,3 +139,38 @@ async def test_no_runs_yet(tmp_path: Path) -> None:
             await until(pilot, lambda: "no runs yet" in text_of(app))
             await pilot.press("enter")
             assert "there is no run" in app.query_one("#bottom").plain
+
+
+async def test_w_says_why_a_run_failed_and_enter_opens_the_cause_in_compare(root: Path) -> None:
+    async with opened(root, place="runs") as (app, pilot):
+        await listed(app, pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: "Why run 3 failed" in text_of(app))
+        await until(pilot, lambda: "it failed in here  +1 −0 lines" in text_of(app))
+        assert "it last ended well in run 2" in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.place == "compare" and app.here.shown is not None)
+        assert (app.here.shown.a, app.here.shown.b, app.here.row.title) == ("2", "3", "report()")
+
+
+async def test_w_says_why_a_metric_is_not_what_it_was(root: Path) -> None:
+    async with opened(root, place="runs") as (app, pilot):
+        await listed(app, pilot)
+        await pilot.press("j", "w")
+        await until(pilot, lambda: "total.sum  6 → 18" in text_of(app))
+        assert "param    total.weight  1 → 3" in text_of(app)
+        await pilot.press("escape")
+        await pilot.press("j", "w")
+        await until(pilot, lambda: "There is no other run to hold it against" in text_of(app))
+        await pilot.press("q")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+
+
+async def test_what_determined_a_run_stands_beside_what_came_out_of_it(root: Path) -> None:
+    async with opened(root, place="runs") as (app, pilot):
+        await listed(app, pilot)
+        await pilot.press("j")
+        await until(pilot, lambda: "total.weight  1.0 → 3.0" in text_of(app))
+        line = next(one for one in text_of(app).splitlines() if "total.weight  1.0 → 3.0" in one)
+        assert "steps    1 reused · 2 done" in line
+        assert "total.sum  18  (1: 6, +12)" in text_of(app)
