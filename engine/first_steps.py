@@ -74,7 +74,8 @@ def python_files(root: Path) -> list[str]:
 
 
 def candidates(root: Path) -> list[Candidate]:
-    """Public top-level functions without decorators, `*args` or `**kwargs`, in files that Python can read."""
+    """Public top-level functions without decorators, `*args`, `**kwargs` or positional defaults (which a step cannot
+    have: its positional arguments are other steps), in files that Python can read."""
     found: list[Candidate] = []
     for path in python_files(root):
         try:
@@ -84,7 +85,8 @@ def candidates(root: Path) -> list[Candidate]:
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not node.decorator_list:
                 arguments = node.args
-                if arguments.vararg is None and arguments.kwarg is None and node.name != "main":
+                plain = arguments.vararg is None and arguments.kwarg is None and not arguments.defaults
+                if plain and node.name != "main":
                     needs = tuple(one.arg for one in [*arguments.posonlyargs, *arguments.args])
                     found.append(Candidate(path, node.name, node.lineno, needs))
     return found

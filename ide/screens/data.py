@@ -17,6 +17,7 @@ from ..text import clean, size
 from ..views import data as view
 from ..views.console import column_completion
 from ..widgets.console import Console
+from ..widgets.grid import Grid
 from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
 from ..widgets.outputs import Outputs
@@ -239,6 +240,11 @@ class DataPlace(Place):
             self.table.close_below()
         else:
             self._guarded(self.table.show_changes)
+
+    @on(Grid.Titled)
+    def _titled(self, message: Grid.Titled) -> None:
+        if message.grid is self.table.grid:
+            self.action_sort()
 
     def action_sort(self) -> None:
         # Pressed twice before the first order has come, it means the second one.

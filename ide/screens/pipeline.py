@@ -327,7 +327,7 @@ class PipelinePlace(Place):
         self.action_open()
 
     def remember(self) -> Mapping[str, Any]:  # Any: JSON
-        return {"step": self.rail.step, "tab": self.detail.tab if self.detail.chosen else ""}
+        return {"step": self.rail.step, "tab": self.detail.tab}
 
     def recall(self, kept: Mapping[str, Any]) -> None:  # Any: JSON
         self._wanted = str(kept.get("step", ""))

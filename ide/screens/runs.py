@@ -198,6 +198,10 @@ class RunsPlace(Place):
                 before, after, key = found
                 self.host.go("compare", runs=[before, after], at=key)
 
+    @on(Grid.Titled)
+    def _titled(self) -> None:
+        self.action_sort()
+
     def action_sort(self) -> None:
         column = self.grid.column
         if column is None or column.name in ("mark", "trend", "changed"):

@@ -17,6 +17,7 @@ from ...engine.first_steps import (
     take_back,
     write_first_steps,
 )
+from ...engine.project import CONFIG
 from ..feed import Feed
 from ..views.live import Live, Message
 from ..views.start import candidate_names, page
@@ -85,6 +86,8 @@ class StartPlace(Place):
             kept = take_back(host.root, written)
             if kept:
                 host.say(f"{', '.join(kept)} was changed since and is left as it is", "stale")
+            if not (host.root / CONFIG).exists():
+                host.go("start")
 
         host.undone.append((what, back))
         host.say(f"{what}: {', '.join(written.files)}; `u` takes it back", "ok", 10)

@@ -32,13 +32,6 @@ def plotted(series: Message) -> list[str]:
     return sorted(series, key=says_how_far)
 
 
-def telling_tab(answer: Message) -> str:
-    """The tab that says most of a step that somebody has come to: its metrics if it has some, else its outputs."""
-    document: Message = answer["step"] if answer["number"] is not None else {}
-    measured = document.get("metrics") or answer.get("series")
-    return "Data" if document.get("outputs") and not measured else "Metrics"
-
-
 def metric_lines(values: Mapping[str, float], baseline: Mapping[str, float], against: int | None) -> list[Text]:
     """Final values beside the baseline's."""
     if not values:

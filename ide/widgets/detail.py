@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult, RenderResult
 from textual.containers import Vertical
+from textual.events import Click
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,7 +21,8 @@ from ...engine.errors import InstepError
 from ..screens.place import Host
 from ..text import clean, oneline
 from ..views import detail as view
-from ..views.live import ENDED, Live, Message, StepNow
+from ..views.live import ENDED, Live, StepNow
+from ..views.live import Message as Told
 from ..views.steps import error_lines, headline, why, why_it_ran, wrapped
 from ..views.why import kept_lines, since_lines
 from .chart import Chart, Curve
@@ -36,6 +39,13 @@ class Heading(Widget):
 
     DEFAULT_CSS = "Heading { height: auto; max-height: 8; background: $i-ground; }"
 
+    class Clicked(Message):
+        """A click on a word of the first line."""
+
+        def __init__(self, word: str) -> None:
+            super().__init__()
+            self.word = word
+
     def __init__(self) -> None:
         super().__init__()
         self._texts: list[Text] = []
@@ -46,6 +56,12 @@ class Heading(Widget):
             self._texts = texts
             self.styles.height = max(1, min(8, len(texts)))
             self.refresh(layout=grown)
+
+    def on_click(self, event: Click) -> None:
+        line = self._texts[0].plain if self._texts and event.y == 0 else ""
+        if event.x < len(line) and line[event.x] != " ":
+            begin = line.rfind(" ", 0, event.x) + 1
+            self.post_message(self.Clicked(line[begin:].partition(" ")[0]))
 
     def render(self) -> RenderResult:
         return ""
@@ -65,19 +81,18 @@ class Detail(Host, Vertical):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.tab = "Metrics"
-        self.chosen = False
         self.step = ""
         self._doing = ""
         self.frames = 3
         self.metric = ""
         self._live = Live()
-        self._answer: Message | None = None
-        self._code: Message | None = None
+        self._answer: Told | None = None
+        self._code: Told | None = None
         self._problem = ""
         self._edition: object = None
-        self._lines: deque[Message] = deque(maxlen=KEPT_LINES)
-        self._live_series: Message = {}
-        self._since: Message | None = None
+        self._lines: deque[Told] = deque(maxlen=KEPT_LINES)
+        self._live_series: Told = {}
+        self._since: Told | None = None
         self._looking = False
 
     def compose(self) -> ComposeResult:
@@ -114,7 +129,7 @@ class Detail(Host, Vertical):
             self._read(step)
         self.draw(top=changed)
 
-    def heard(self, message: Message) -> None:
+    def heard(self, message: Told) -> None:
         """What the step that is shown says while it runs."""
         if message.get("step") != self.step:
             return
@@ -173,11 +188,8 @@ class Detail(Host, Vertical):
                 self._live_series = {}
             elif self._live.going and one.doing in ("done", "reused", "failed"):
                 self.set_timer(_AGAIN, lambda: self._again(step))  # it is said a moment before it is written
-            if first and self.tab in ("Metrics", "Data"):
-                if self._error(one):
-                    self.tab = "Error"
-                elif not self.chosen and not one.running:
-                    self.tab = view.telling_tab(answer)
+            if first and self.tab == "Metrics" and self._error(one):
+                self.tab = "Error"
             self.draw(top=first)
             await self._read_since(one, number)
 
@@ -259,9 +271,9 @@ class Detail(Host, Vertical):
             number = self._live.run
         return f"run {number}" if number else "reading …" if self._answer is None else "never run"
 
-    def _told(self, one: StepNow, error: Message | None, room: int) -> list[Text]:
+    def _told(self, one: StepNow, error: Told | None, room: int) -> list[Text]:
         answer = self._answer
-        document: Message = answer["step"] if answer and answer["number"] is not None else {}
+        document: Told = answer["step"] if answer and answer["number"] is not None else {}
         loading = [Text("reading …", "dim")] if answer is None and not self._problem else []
         if self._problem and self.tab not in ("Error", "Log"):
             return wrapped(self._problem, room, "failed")
@@ -270,7 +282,8 @@ class Detail(Host, Vertical):
                 base = (answer or {}).get("baseline") or {}
                 lines = view.metric_lines(document.get("metrics", {}), base.get("metrics", {}), base.get("number"))
                 none = "this step has measured nothing: `log(loss=…)` or return a dict of numbers"
-                return lines or loading or wrapped(none, room, "dim")
+                outputs = view.output_lines(document.get("outputs", ()))
+                return lines or loading or [*wrapped(none, room, "dim"), Text(), *outputs]
             case "Code":
                 return view.code_lines(self._code) if self._code else loading
             case "Params":
@@ -284,14 +297,14 @@ class Detail(Host, Vertical):
             case _:
                 return self._error_told(error, room) if error else [Text("no error", "dim")]
 
-    def _error_told(self, error: Message, room: int) -> list[Text]:
+    def _error_told(self, error: Told, room: int) -> list[Text]:
         lines = error_lines(error, room, self.frames)
         good = (self._answer or {}).get("good")
         if self._answer is not None:
             lines += [Text(), *since_lines(self._since, good, room)]
         return [*lines, *kept_lines(self._live)]
 
-    def _error(self, one: StepNow | None) -> Message | None:
+    def _error(self, one: StepNow | None) -> Told | None:
         if one is None:
             return None
         if one.error:
@@ -304,7 +317,7 @@ class Detail(Host, Vertical):
         reasons = one.reasons if one is not None else ()
         return {str(reason["subject"]): reason["before"] for reason in reasons if reason["kind"] == "param"}
 
-    def _series(self) -> Message:
+    def _series(self) -> Told:
         if self._live_series:
             return self._live_series
         return {name: found for name, found in ((self._answer or {}).get("series") or {}).items() if len(found) > 1}
@@ -332,6 +345,12 @@ class Detail(Host, Vertical):
 
     # Acting
 
+    @on(Heading.Clicked)
+    def _clicked(self, message: Heading.Clicked) -> None:
+        tab = message.word.partition("·")[0]
+        if tab in view.TABS:
+            self.choose(tab)
+
     def tabs(self) -> list[str]:
         has_error = self._error(self._live.steps.get(self.step)) is not None
         return [one for one in view.TABS if one != "Error" or has_error]
@@ -348,8 +367,7 @@ class Detail(Host, Vertical):
         self.choose(tabs[(at + by) % len(tabs)])
 
     def choose(self, tab: str) -> None:
-        """A person wants this tab: it stays, whatever step is gone to."""
-        self.tab, self.chosen = tab, True
+        self.tab = tab
         self.draw(top=True)
 
     def action_left(self) -> None:

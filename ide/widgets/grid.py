@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.app import RenderResult
 from textual.containers import Vertical
+from textual.events import Click
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import Worker
@@ -45,6 +47,16 @@ class Head(Widget):
         super().__init__()
         self.text = Text()
         self.offset_x = 0
+
+    def on_click(self, event: Click) -> None:
+        """On a title: the column, and sorted by it where that can be done."""
+        grid = self.parent
+        if isinstance(grid, Grid) and grid.body.cells:
+            at = grid.body.column_at(event.x + self.offset_x)
+            if at is not None:
+                grid.body.focus()
+                grid.body.to_column(at)
+                self.post_message(Grid.Titled(grid))
 
     def render(self) -> RenderResult:
         return ""
@@ -132,12 +144,12 @@ class Body(LineView):
         app.look_at(event)
 
     def action_left(self) -> None:
-        self._to_column(self.column - 1)
+        self.to_column(self.column - 1)
 
     def action_right(self) -> None:
-        self._to_column(self.column + 1)
+        self.to_column(self.column + 1)
 
-    def _to_column(self, column: int) -> None:
+    def to_column(self, column: int) -> None:
         self.column = min(max(0, column), max(0, len(self.columns) - 1))
         left = sum(one.width + 2 for one in self.columns[: self.column])
         right = left + self.columns[self.column].width + 2 if self.columns else 0
@@ -148,6 +160,21 @@ class Body(LineView):
         if isinstance(self.parent, Grid):
             self.parent.redraw_head()
         self.post_message(self.Moved(self, self.cursor))
+
+    def column_at(self, x: int) -> int | None:
+        """The column that is drawn so many columns of the screen from the left of all."""
+        end = 0
+        for at, one in enumerate(self.columns):
+            end += one.width + 2
+            if x < end:
+                return at
+        return None
+
+    def on_click(self, event: Click) -> None:
+        offset = event.get_content_offset(self)
+        at = self.column_at(offset.x + self.scroll_offset.x) if offset is not None and self.cells else None
+        if at is not None:
+            self.to_column(at)
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_x(old_value, new_value)
@@ -163,6 +190,13 @@ class Grid(Vertical):
     """
 
     DEFAULT_CSS = "Grid { background: $i-ground; }"
+
+    class Titled(Message):
+        """A click on the title of the column that has the cursor now."""
+
+        def __init__(self, grid: "Grid") -> None:
+            super().__init__()
+            self.grid = grid
 
     def __init__(self, *, cells: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)

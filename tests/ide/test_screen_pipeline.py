@@ -275,16 +275,12 @@ async def test_a_step_that_has_ended_is_told_while_its_run_goes_on(tmp_path: Pat
             await until(pilot, lambda: app.live.last == "done")
 
 
-async def test_the_tab_that_tells_most_is_shown_until_one_is_chosen_and_that_is_remembered(root: Path) -> None:
+async def test_a_step_without_metrics_shows_what_came_out_and_the_chosen_tab_is_remembered(root: Path) -> None:
     async with opened(root) as (app, pilot):
-        detail = app.here.detail
         await pilot.press("g", "g")
-        await until(pilot, lambda: detail.tab == "Data")
-        await pilot.press("j")
-        await until(pilot, lambda: detail.tab == "Metrics")
+        await until(pilot, lambda: "table  table · 3 rows" in text_of(app))
+        assert "this step has measured nothing" in text_of(app)
         await pilot.press("]")
-        assert detail.tab == "Code"
-        await pilot.press("k")
         await until(pilot, lambda: "def table" in text_of(app))
         app.leave()
     async with opened(root) as (app, pilot):
@@ -300,7 +296,6 @@ async def test_the_source_of_a_run_is_that_of_the_run_also_where_its_fingerprint
     (root / "pipeline.py").write_text(documented.replace("rows: int = 3", "rows: int = 2"))
     async with opened(root) as (app, pilot):
         await pilot.press("p", "g", "g", "]")
-        app.here.detail.choose("Code")
         await until(pilot, lambda: "Code·Δ2" in text_of(app))
         assert "- def table" in text_of(app)
         assert "+     # what it is for" not in text_of(app), "that was there in the run"

@@ -120,9 +120,19 @@ async def test_a_click_chooses_a_step_and_a_place(tmp_path: Path) -> None:
         async with opened(root) as (app, pilot):
             await pilot.click("#rail", offset=(6, 3))
             assert app.here.rail.step == "total"
+            heading = app.here.detail.query_one("Heading")
+            await until(pilot, lambda: "Params" in heading._texts[0].plain)
+            await pilot.click("Heading", offset=(heading._texts[0].plain.index("Params") + 2, 0))
+            assert app.here.detail.tab == "Params"
             at = app.query_one("#top").plain.index("2 Runs")
             await pilot.click("#top", offset=(at + 3, 0))
-            await until(pilot, lambda: app.place == "runs")
+            await until(pilot, lambda: app.place == "runs" and len(app.here._rows) == 3)
+            grid = app.here.grid
+            at = sum(one.width + 2 for one in grid.body.columns[:4])
+            await pilot.click("#history Head", offset=(at + 1, 0))
+            assert app.here.choice.sort == grid.body.columns[4].name == "took"
+            await pilot.click("#history Body", offset=(2, 1))
+            assert (grid.cursor_row, grid.cursor_column) == (1, 0)
 
 
 async def test_themes_change_and_are_remembered(tmp_path: Path) -> None:

@@ -50,15 +50,16 @@ def plain(lines) -> list[str]:
 def test_causes_come_before_what_happened_and_what_came_out():
     rows = view.rows_of(shown(RATE, FIT, SLOW, WORSE, TABLE), equal=True)
     assert [row.title for row in rows] == [
-        "what determined them", "model.rate", "fit()", "what happened", "model", "what came out", "model.val_loss",
-        "clean",
+        "what determined them", "model.rate", "fit()", "what happened", "model", "time", "what came out",
+        "model.val_loss", "clean",
     ]  # fmt: skip
-    assert [row.one is None for row in rows] == [True, False, False, True, False, True, False, False]
+    assert [row.one is None for row in rows] == [True, False, False, True, False, False, True, False, False]
 
 
 def test_equal_things_are_counted_and_listed_only_when_asked_for():
     both = shown(RATE, same=(("param", "model.depth", 3), ("metric", "model.acc", 0.5)), equal={"param": 28})
-    assert [row.title for row in view.rows_of(both, equal=False)] == ["what determined them", "model.rate"]
+    told = ["what determined them", "model.rate", "what happened", "time"]
+    assert [row.title for row in view.rows_of(both, equal=False)] == told
     assert [row.title for row in view.rows_of(both, equal=True)][-3:] == ["equal", "model.depth", "model.acc"]
     assert view.below(both, equal=False) == "28 equal hidden · = shows them"
     assert view.below(shown(RATE), equal=False) == ""
@@ -81,14 +82,15 @@ def test_each_row_has_its_name_both_sides_and_how(columns):
     assert lines[1].split() == ["param", "model.rate", "0.1", "0.3"]
     assert lines[2].split()[:2] == ["code", "fit()"] and lines[2].endswith("+6 −2 lines")
     assert lines[4].split() == ["step", "model", "1.0", "s", "4.0", "s", "▲", "slower"]
-    assert "▲ worse 25.0%" in lines[6]
-    assert "48,120" in lines[7] and "+1 row " in lines[7] and "+plan, income" in lines[7]
+    assert lines[5].split() == ["time", "2m10", "–"]
+    assert "▲ worse 25.0%" in lines[7]
+    assert "48,120" in lines[8] and "+1 row " in lines[8] and "+plan, income" in lines[8]
 
 
 def test_in_a_narrow_terminal_how_it_changed_is_still_read():
     long = Difference("value", "report", {"preview": "x" * 90}, {"preview": "y" * 90}, {"change": "changed"})
     lines = plain(view.lines_of(view.rows_of(shown(WORSE, long), equal=False), 75))
-    assert "▲ worse 25.0%" in lines[1][:75]
+    assert "▲ worse 25.0%" in lines[3][:75]
 
 
 def test_the_head_says_what_both_runs_are_and_how_much_differs():

@@ -11,7 +11,15 @@ from small_project import PIPELINE, project_in, run
 from instep.engine.compare import deep
 from instep.engine.errors import UsageError
 from instep.engine.reading import comparing
-from instep.engine.reading.comparing import compare, compare_code, compare_many, compare_series, compare_table
+from instep.engine.reading.comparing import (
+    compare,
+    compare_code,
+    compare_many,
+    compare_series,
+    compare_table,
+    compare_time,
+    export_many,
+)
 from instep.engine.reading.desk import Desk
 from instep.engine.snapshots.journal import Journal
 from instep.engine.snapshots.records import RunNoted
@@ -37,7 +45,8 @@ def subjects(document: dict, kind: str) -> list[str]:
 
 def test_determinants_come_before_what_came_out_of_them(root):
     told = compare(Desk(root), {"runs": [1, 2]})
-    kinds = list(dict.fromkeys(one["kind"] for one in told["differences"]))
+    # A step that was slower this time is no difference that this is about.
+    kinds = list(dict.fromkeys(one["kind"] for one in told["differences"] if one["kind"] != "step"))
     assert kinds == ["param", "code", "file", "metric", "table", "value", "log"]
     assert subjects(told, "param") == ["table.rows"]
     assert set(subjects(told, "code")) == {"pipeline:table", "pipeline:score"}
@@ -177,10 +186,51 @@ def test_metrics_of_a_step_that_goes_on_are_told_and_drawn_as_they_come(root, tm
     (loss,) = [one for one in told["differences"] if one["subject"] == "score.loss"]
     assert (loss["before"], loss["after"], loss["detail"]["change"]) == (1 / 3, 0.5, "worse")
     assert told["courses"] == ["score.loss"] and told["going"]
-    assert compare_series(desk, asked) == {"a": [[0, 1.0], [1, 0.5], [2, 1 / 3]], "b": [[0, 0.75], [1, 0.5]]}
+    drawn = compare_series(desk, asked)
+    assert (drawn["a"], drawn["b"]) == ([[0, 1.0], [1, 0.5], [2, 1 / 3]], [[0, 0.75], [1, 0.5]])
+    assert (drawn["axis"], drawn["axes"]) == ("count", ["count", "seconds"])
+    assert compare_series(desk, asked | {"axis": "seconds"})["b"] == [[0.0, 0.75], [0.0, 0.5]]
+    assert compare_series(desk, asked | {"axis": "epoch"})["axis"] == "count", "no epoch was logged along"
     logs(2, (2, 0.25))
     assert compare_series(desk, asked)["b"][-1] == [2, 0.25]
     going.finish(at=5.0)
+
+
+def test_a_course_is_drawn_over_a_metric_that_was_logged_along(tmp_path):
+    root = project_in(tmp_path)
+    (root / "pipeline.py").write_text(
+        PIPELINE.replace("log(loss=1 / (epoch + 1))", "log(loss=epoch, epoch=10 * epoch)")
+    )
+    run(root)
+    run(root, score__weight=2.0)
+    drawn = compare_series(Desk(root), {"runs": [1, 2], "name": "score.loss", "axis": "epoch"})
+    assert drawn["axes"] == ["count", "seconds", "epoch"]
+    assert drawn["a"] == drawn["b"] == [[0.0, 0.0], [10.0, 1.0], [20.0, 2.0]]
+
+
+def test_the_time_of_both_and_a_table_of_what_differs(root, tmp_path):
+    desk = Desk(root)
+    told = compare_time(desk, {"runs": [1, "now"]})["charts"]
+    assert [one["step"] for one in told[0]["steps"]] == ["table", "numbers", "square", "score"] and told[1] is None
+    written = export_many(desk, {"runs": [1, 2, 3], "path": str(tmp_path / "t.csv")})
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "kind,subject,run 1,run 2,run 3" and len(lines) == written["rows"] + 1
+    with pytest.raises(UsageError, match="no known ending"):
+        export_many(desk, {"runs": [1, 2], "path": "t.pdf"})
+
+
+def test_what_differs_is_shown_with_the_source_that_each_run_had(tmp_path):
+    root = project_in(tmp_path)
+    run(root)
+    noted = PIPELINE.replace('    print("reading', '    # by hand\n    print("reading')
+    (root / "pipeline.py").write_text(noted)
+    run(root, table__rows=2)
+    (root / "pipeline.py").write_text(noted.replace(".head(rows)", ".tail(rows)"))
+    run(root, table__rows=2)
+    told = compare_code(Desk(root), {"runs": [2, 3], "kind": "code", "subject": "pipeline:table"})
+    changed = [[side and side[1] for side in row] for row in told["rows"] if not row[0] or row[0][2] != "="]
+    before, after = ("    return pl.read_csv(csv).head(rows)", "    return pl.read_csv(csv).tail(rows)")
+    assert changed == [[before, after]], "the comment came before run 2, with the same fingerprint"
 
 
 def test_no_more_pairs_are_kept_than_are_of_use(tmp_path):
