@@ -211,8 +211,8 @@ async def test_e_opens_the_failing_line(same: Path, monkeypatch: pytest.MonkeyPa
         assert asked == [("pipeline.py", line)]
 
 
-async def test_an_error_says_what_changed_since_and_what_was_kept(root: Path) -> None:
-    async with opened(root) as (app, pilot):
+async def test_an_error_says_what_changed_since_and_what_was_kept(same: Path) -> None:
+    async with opened(same) as (app, pilot):
         await pilot.press("G")
         await until(pilot, lambda: "Changed since, nearest first" in text_of(app))
         told = text_of(app)

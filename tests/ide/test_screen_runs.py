@@ -141,8 +141,8 @@ async def test_no_runs_yet(tmp_path: Path) -> None:
             assert "there is no run" in app.query_one("#bottom").plain
 
 
-async def test_w_says_why_a_run_failed_and_enter_opens_the_cause_in_compare(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_w_says_why_a_run_failed_and_enter_opens_the_cause_in_compare(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await pilot.press("w")
         await until(pilot, lambda: "Why run 3 failed" in text_of(app))
@@ -153,8 +153,8 @@ async def test_w_says_why_a_run_failed_and_enter_opens_the_cause_in_compare(root
         assert (app.here.shown.a, app.here.shown.b, app.here.row.title) == ("2", "3", "report()")
 
 
-async def test_w_says_why_a_metric_is_not_what_it_was(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_w_says_why_a_metric_is_not_what_it_was(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await pilot.press("j", "w")
         await until(pilot, lambda: "total.sum  6 → 18" in text_of(app))
@@ -166,8 +166,8 @@ async def test_w_says_why_a_metric_is_not_what_it_was(root: Path) -> None:
         await until(pilot, lambda: len(app.screen_stack) == 1)
 
 
-async def test_what_determined_a_run_stands_beside_what_came_out_of_it(root: Path) -> None:
-    async with opened(root, place="runs") as (app, pilot):
+async def test_what_determined_a_run_stands_beside_what_came_out_of_it(same: Path) -> None:
+    async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         await pilot.press("j")
         await until(pilot, lambda: "total.weight  1.0 → 3.0" in text_of(app))
