@@ -64,7 +64,7 @@ def since_lines(since: Document | None, good: int | None, columns: int) -> list[
     """Below an error: the last good run, and what changed since. `since` is None until it was read."""
     if good is None:
         return [Text("It has never ended well. `e` opens the line, `r` runs again.", "text")]
-    lines = [Text(f"Last good run: {good}. `e` opens the line, `d` compares with it, `r` runs again.", "text")]
+    lines = [Text(f"Last good run: {good}. `e` opens the line, `d` compares, `r` runs again.", "text")]
     if since is None or since["last_good"] is None:
         return lines
     causes = since["causes"]

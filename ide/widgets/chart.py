@@ -19,6 +19,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 Window = tuple[float, float]
+_DENSER = 0.7
+"""How much nearer to each other than wanted round values may be."""
 LEAST = (20, 5)
 """Columns and rows below which a plot tells nothing."""
 
@@ -104,10 +106,10 @@ def within(curve: Curve, window: Window | None) -> Curve:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round values between `low` and `high`, about as many as wanted: 1, 2 or 5 times a power of ten apart."""
+    """Round values between `low` and `high`, about `most` of them: 1, 2 or 5 times a power of ten apart."""
     apart = (high - low) / max(1, most)
     power = 10.0 ** floor(log10(apart))
-    step = next(power * one for one in (1, 2, 5, 10) if power * one >= apart * (1 - 1e-9))
+    step = next(power * one for one in (1, 2, 5, 10) if power * one >= apart * _DENSER)
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     return [round(at * step, 12) for at in range(first, last + 1)]
 

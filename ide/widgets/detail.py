@@ -269,7 +269,9 @@ class Detail(Host, Vertical):
         number = self._answer["number"] if self._answer else None
         if one.doing in ENDED and self._live.run is not None:
             number = self._live.run
-        return f"run {number}" if number else "reading …" if self._answer is None else "never run"
+        if number:
+            return f"run {number}"
+        return "cannot be read" if self._problem else "reading …" if self._answer is None else "never run"
 
     def _told(self, one: StepNow, error: Told | None, room: int) -> list[Text]:
         answer = self._answer

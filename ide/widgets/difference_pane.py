@@ -92,9 +92,8 @@ class DifferencePane(Vertical):
             other = "unified" if self.diff.is_split else "split"
             self.border_subtitle = Text(f"change {at} of {many} · n/N next · | {other} · z zoom")
         elif self.chart.display:
-            over = "how many there were" if self.axis == COUNT else self.axis
             scale = "linear" if self.log_scale else "log"
-            self.border_subtitle = Text(f"over {over} · X axis · S {scale} scale · + − h l part · z zoom")
+            self.border_subtitle = Text(f"x: {self.axis} · X axis · S {scale} scale · + − h l part · z zoom")
         else:
             self.border_subtitle = ""
 

@@ -118,7 +118,7 @@ async def test_curves_are_drawn_over_seconds_too_and_a_part_of_them_is_looked_at
         await to(pilot, here, "score.loss")
         await until(pilot, lambda: here.pane.chart.display)
         chart = here.pane.chart
-        assert "over how many there were" in here.pane.border_subtitle
+        assert "x: count" in here.pane.border_subtitle
         assert (chart.extent(), chart.window) == ((0, 29), None)
         await pilot.press("+", "+")
         assert chart.window == (14.5 - 29 / 8, 14.5 + 29 / 8)
@@ -128,7 +128,7 @@ async def test_curves_are_drawn_over_seconds_too_and_a_part_of_them_is_looked_at
         assert chart.window is None
         await pilot.press("X")
         await until(pilot, lambda: here.pane.axis == "seconds" and chart.extent()[1] != 29)
-        assert "over seconds" in here.pane.border_subtitle
+        assert "x: seconds" in here.pane.border_subtitle
         await pilot.press("X")
         await until(pilot, lambda: here.pane.axis == "count")
 

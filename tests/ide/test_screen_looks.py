@@ -23,7 +23,7 @@ SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
 PLACES = ("pipeline", "runs", "data", "logs", "time", "start", "compare", "cluster")
 
 
-_BARS = re.compile(r"waited|[0-9.]+[s%]?|[█▆░╌✗▏▎▍▌▋▊▉]+(?= |~|$)| {2,}|─{2,}|~+|: no[^│]*")
+_BARS = re.compile(r"waited|[▲▼] (?:slower|faster)|[0-9.]+[s%]?|[█▆░╌✗▏▎▍▌▋▊▉]+(?= |~|$)| {2,}|─{2,}|~+|: no[^│]*")
 """How long things took decides how a chart is drawn; its own tests look at that."""
 
 
