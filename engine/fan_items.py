@@ -132,9 +132,8 @@ class FanItems:
         failure = self._failures[first]
         given = ", ".join(f"{name}={_shown(ref)}" for name, ref in self.arguments(first).items())
         more = sorted(self._failures)[1 : SHOWN + 1]
-        others = (
-            f"; also items {', '.join(map(str, more))}{' …' if len(self._failures) > SHOWN + 1 else ''}" if more else ""
-        )
+        etc = " …" if len(self._failures) > SHOWN + 1 else ""
+        others = f"; also {'item' if len(more) == 1 else 'items'} {', '.join(map(str, more))}{etc}" if more else ""
         title = f"item {first} ({given}): {failure.title}"
         message = f"{len(self._failures):,} of {len(self):,} items failed{others}; the results of the others are kept"
         if failure.message:
