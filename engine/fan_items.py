@@ -99,7 +99,10 @@ class FanItems:
                 refs = _from_cache(one.outputs) if verdicts[one.candidate] else {}
                 if refs and all(_here(ref, objects, blocks) for ref in refs.values()):
                     self._refs[index] = refs
-                    self._reused[index] = one.step_run_id
+                    if one.step_run_id == self.step_run_id:
+                        self._ran += 1  # by this very run, before it was cut off
+                    else:
+                        self._reused[index] = one.step_run_id
                     break
 
     def missing(self) -> Sequence[int]:

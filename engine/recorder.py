@@ -127,7 +127,7 @@ class Recorder:
 
     def items_reused(self, step: Step, fan: FanItems) -> None:
         self.fans[step.name] = fan
-        rows = [row for row in fan.reused_rows() if row[4] != fan.step_run_id]
+        rows = fan.reused_rows()
         if rows:
             self._writing.events.append(self._items_ended(step, fan, rows))
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import InstepError, MissingObject
@@ -20,16 +21,16 @@ from .flight import Flight
 from .graph import FileInput, Step
 from .ids import Digest, LaunchId, StepName, StepRunId, new_id
 from .knowledge import Recorded
-from .plan import Facts, Plan, StepPlan, needs, observed_holds, plan_step
+from .plan import Facts, Hit, Plan, StepPlan, needs, observed_holds, outputs_of, plan_step
 from .recorder import Recorder, Setting, now_us, object_names
 from .results import Results
 from .scheduler import events, instructions
 from .scheduler.assignment import Assignment, Failure, FileValue, Item, Resources
-from .scheduler.executor import Crashed, Executor, ExecutorEvent, Finished, Started
+from .scheduler.executor import Capacity, Crashed, Executor, ExecutorEvent, Finished, Started
 from .scheduler.masking import scrub, secrets_of
 from .scheduler.state import Machine, Node
 from .snapshots.artifact import Artifact
-from .snapshots.journal import Journal
+from .snapshots.journal import Cached, Journal
 from .snapshots.objects import ObjectStore, split_name
 
 Notify = Callable[[dict[str, Any]], None]  # Any: a JSON message
@@ -74,6 +75,8 @@ class Run:
         self._timers: list[tuple[float, events.TimerId]] = []
         self._flights: dict[LaunchId, Flight] = {}
         self._folder = setting.store / "runs" / str(setting.number)
+        self._files_before: dict[str, int] = {}
+        self._lost: dict[StepName, Failure] = {}
         self._end: instructions.RunEnd | None = None
 
     def emit(self, event: ExecutorEvent) -> None:
@@ -91,6 +94,9 @@ class Run:
     def go(self, cancel: threading.Event) -> instructions.RunEnd:
         """Run to the end and return how it ended. Setting `cancel` asks for an end: polite first, then by force."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.glob("*.jsonl"):
+            step, _, number = path.stem.rpartition("-")
+            self._files_before[step] = max(self._files_before.get(step, 0), int(number) + 1)
         self._handle(events.RunStarted(now_us()))
         asked = False
         looked = time.monotonic()
@@ -127,9 +133,14 @@ class Run:
                     flight.outcome = outcome
                 self._handle(events.TaskFinished.of(now_us(), outcome))
                 self._close(launch)
+            case Capacity(now):
+                self._handle(events.CapacityChanged(now_us(), now))
             case Crashed(launch, failure):
                 self._scrub(launch)
                 self._landed(launch)
+                if failure.kind == "lost" and launch in self._flights:
+                    self._lost[self._flights[launch].launch.step] = failure
+                    self._notify({"t": "note", "text": f"{self._flights[launch].launch.step}: {failure.title}"})
                 kind = events.LaunchLost if failure.kind == "lost" else events.LaunchFailed
                 self._handle(kind(event.at_us, launch, failure))
                 self._close(launch)
@@ -201,6 +212,8 @@ class Run:
         arriving = self._recorder.arriving(step)
         identities = {argument: one.identity for argument, one in arriving.items()}
         plan = plan_step(step, self._facts, self._known, identities, forced=step.name in self._forced)
+        if step.name in self._setting.before.finished and plan.hit is None:
+            plan = self._finished_before(plan)
         before = self._plan.steps[step.name]
         if plan.hit is None and before.reasons and before.state != "pending":
             plan = replace(plan, reasons=before.reasons)
@@ -215,6 +228,15 @@ class Run:
             return self._decide_items(step, plan, arriving)
         return events.Decided(now_us(), step.name, 1, (0,))
 
+    def _finished_before(self, plan: StepPlan) -> StepPlan:
+        """A step of a run that is taken up again had ended, whatever its options say of results of other runs."""
+        known = self._journal.cached_of([self._setting.before.step_runs[plan.step]])
+        for one in known:
+            if one.step_key == plan.key and self._known.present(one):
+                outputs = {name: Digest(identity) for name, identity in outputs_of(one).items()}
+                return replace(plan, state="fresh", reasons=(), hit=Hit(one.step_key, one.step_run_id, outputs))
+        return plan
+
     def _decide_items(self, step: Step, plan: StepPlan, arriving: Mapping[str, Artifact]) -> events.Event:
         assert plan.determinants is not None
         try:
@@ -227,9 +249,14 @@ class Run:
         before = self._setting.before.step_runs.get(step.name)
         if before is not None:
             fan.step_run_id = before
-        if step.options.cache and step.name not in self._forced:
+        anew = not step.options.cache or step.name in self._forced
+        if before is not None or not anew:
             known = self._journal.lookup(fan.keys)
-            fan.reuse(known, self._objects, lambda one: observed_holds(one.observed, self._facts))
+
+            def holds(one: Cached) -> bool:
+                return (not anew or one.step_run_id == before) and observed_holds(one.observed, self._facts)
+
+            fan.reuse(known, self._objects, holds)
         self._recorder.items_reused(step, fan)
         return events.Decided(now_us(), step.name, len(fan), fan.missing())
 
@@ -239,7 +266,7 @@ class Run:
         step, plan = self._facts.graph.steps[one.step], self._recorder.decided[one.step]
         assert plan.determinants is not None and plan.key is not None
         fan = self._recorder.fans.get(one.step)
-        live = self._folder / f"{one.launch.replace('/', '-')}.jsonl"
+        live = self._live_path(one.launch)
         flight = Flight(one, fan.step_run_id if fan else StepRunId(new_id()), live, now_us())
         self._flights[one.launch] = flight
         self._recorder.launched(flight, plan.determinants)
@@ -285,6 +312,11 @@ class Run:
         """Where this step runs: "" for here. A replay stays where it was asked for."""
         return step.options.run_on if self._outside is not None and self._setting.record else ""
 
+    def _live_path(self, launch: LaunchId) -> Path:
+        """A file of its own: launches of a run that is taken up again are counted from zero once more."""
+        step, _, number = launch.rpartition("/")
+        return self._folder / f"{step}-{self._files_before.get(step, 0) + int(number)}.jsonl"
+
     def _away(self, assignment: Assignment) -> dict[str, str]:
         """The objects that the step takes in and that are on a cluster, each with its name."""
         names = {name for artifact in assignment.inputs.values() for name in object_names(artifact)}
@@ -312,6 +344,10 @@ class Run:
 
     def _attempt_failed(self, one: instructions.AttemptFailed) -> None:
         flight = self._flights.get(one.launch) if one.launch else None
+        lost = self._lost.get(one.step) if flight is None else None
+        if lost is not None:
+            why = f"{one.failure.message}; {lost.title}"
+            one = replace(one, failure=replace(one.failure, message=why))
         self._recorder.attempt_failed(one.step, flight, one.items, one.attempt, one.failure, retry=one.retry)
         if one.retry:
             self._notify({"t": "note", "text": f"{one.step}: {one.failure.title}; attempt {one.attempt + 1} follows"})

@@ -214,7 +214,9 @@ class Service:
     def _run(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         cancel = threading.Event()
         if not request.detach:
-            threading.Thread(target=_hear, args=(messages, cancel), daemon=True).start()
+            # What goes on elsewhere goes on when who asked for it is gone; it ends when they say so.
+            gone = threading.Event() if request.on else cancel
+            threading.Thread(target=_hear, args=(messages, cancel, gone), daemon=True).start()
 
         def notify(message: dict[str, Any]) -> None:
             talk.say(message)
@@ -244,7 +246,7 @@ class Service:
 
     def _watch(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         ended = threading.Event()
-        threading.Thread(target=_hear, args=(messages, ended), daemon=True).start()
+        threading.Thread(target=_hear, args=(messages, ended, ended), daemon=True).start()
         self.session.watch(request, talk.say, ended)
         talk.say({"t": "end"})
 
@@ -274,13 +276,14 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event) -> None:
-    """Set `cancel` when the other side says so or goes away."""
+def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event, gone: threading.Event) -> None:
+    """Set `cancel` when the other side says so, `gone` when it goes away."""
     with suppress(OSError, ValueError):
         for message in messages:
             if message.get("op") == "cancel":
-                break
-    cancel.set()
+                cancel.set()
+                return
+    gone.set()
 
 
 def serve(root: Path, elsewhere: Callable[[Session, Notify, Callable[[], None]], Elsewhere] | None = None) -> int:

@@ -14,21 +14,24 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import InstepError, UsageError, problem_to_json
-from ..engine.ids import RunId, StepName, StepRunId
-from ..engine.plan import make_plan
+from ..engine.documents import run_document
+from ..engine.errors import InstepError, StoreError, UsageError, problem_to_json
+from ..engine.ids import RunId, StepName, StepRunId, new_id
+from ..engine.plan import Plan, make_plan
 from ..engine.planner import Wishes
 from ..engine.recorder import Before
 from ..engine.requests import RunRequest
+from ..engine.results import Results
 from ..engine.session import Origin, Session
 from ..engine.snapshots.journal import Journal
 from ..engine.snapshots.objects import ObjectStore
-from ..engine.snapshots.records import ItemsEnded, RunEnded, StepEnded
+from ..engine.snapshots.records import ItemsEnded, LiveClosed, RunEnded, StepEnded
 from .cluster_executor import cluster_executor
 from .feed import FeedJournal
 from .given import Given, take_in
@@ -55,7 +58,7 @@ def main() -> int:
     link(logs_folder() / linked(slug), there.served)
     with there.lock(run_id).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an agent that home gave up too early may still be at it
-        return _work(run_id, there)
+        return 0 if there.document(run_id).exists() else _work(run_id, there)
 
 
 def _work(run_id: RunId, there: There) -> int:
@@ -85,6 +88,7 @@ class _Agent:
         self.objects = ObjectStore(there.store)
         self.receiver = Receiver(there.partial, self.objects)
         self.cancel, self.came = threading.Event(), threading.Event()
+        self.broken: StoreError | OSError | None = None
         self.inbox = Inbox(run_id, self._on_pack, self._on_message)
 
     def go(self) -> None:
@@ -94,6 +98,9 @@ class _Agent:
         session: Session | None = None
         try:
             self._await_objects(request)
+            if self.cancel.is_set():
+                self._cancelled(request)
+                return
             lay_out(request, self.there.work(self.run_id), self.there.store, self.objects)
             take_in(request, self.there.store)
             session = Session(
@@ -109,6 +116,24 @@ class _Agent:
             if session is not None:
                 session.close()
 
+    def _cancelled(self, request: Request) -> None:
+        """Before there was anything to run: what it would have run on has not come."""
+        results = Results(request.steps)
+        for name in request.steps:
+            results.stopped(name, StepRunId(new_id()), "cancelled", "")
+        told = run_document(
+            number=None,
+            run_id=self.run_id,
+            state="cancelled",
+            target=request.target,
+            seconds=0.0,
+            results=results,
+            plan=Plan({}),
+            items={},
+        )
+        self.journal.append(RunEnded(self.run_id, "cancelled", time.time_ns() // 1000))
+        put(self.there.document(self.run_id), json.dumps(told).encode())
+
     def _open_journal(self, path: Path) -> Journal:
         return FeedJournal(path, self.run_id)
 
@@ -121,7 +146,10 @@ class _Agent:
         return Request.from_json(json.loads(data))
 
     def _on_pack(self, data: bytes) -> None:
-        self.receiver.take(data)
+        try:
+            self.receiver.take(data)
+        except (StoreError, OSError) as error:
+            self.broken = error
         self.came.set()
 
     def _on_message(self, message: Message) -> None:
@@ -140,6 +168,8 @@ class _Agent:
             missing = [row for row in request.objects if not self.objects.has(row[0], row[1])]
             if not missing:
                 return
+            if self.broken is not None:
+                raise StoreError(f"what was sent cannot be kept on the cluster: {self.broken}")
             have = {f"{row[0]}.{row[1]}": self.receiver.have(f"{row[0]}.{row[1]}") for row in missing}
             if time.monotonic() - asked > ASK_AGAIN:
                 self.outbox.tell({"t": "need", "objects": have})
@@ -182,8 +212,8 @@ class _Agent:
         """What this run had done before its agent was killed; what it was at is closed as interrupted."""
         cut = self.journal.started_not_ended(self.run_id)
         if cut:
-            self.journal.append(*cut)
-        step_runs: dict[StepName, StepRunId] = dict(request.before)
+            self.journal.append(*self._cut_off(cut), *cut)
+        step_runs: dict[StepName, StepRunId] = {**request.begun, **request.before}
         finished = set(request.before)
         for one in self.journal.events_of(self.run_id):
             match one:
@@ -195,6 +225,18 @@ class _Agent:
                 case _:
                     pass
         return Before(step_runs, frozenset(finished))
+
+    def _cut_off(self, steps: Sequence[StepEnded]) -> list[LiveClosed]:
+        """What these steps had said until then: nobody closed their live files."""
+        closed = {one.path for one in self.journal.events_of(self.run_id) if isinstance(one, LiveClosed)}
+        found: list[LiveClosed] = []
+        _, number = self.journal.new_run(self.run_id)
+        for one in steps:
+            for path in sorted((self.there.store / "runs" / str(number)).glob(f"{one.step}-*.jsonl")):
+                name, size = path.relative_to(self.there.store).as_posix(), path.stat().st_size
+                if name not in closed:
+                    found.append(LiveClosed(self.run_id, one.step_run_id, one.step, name, size, one.attempt))
+        return found
 
 
 def _fail(journal: Journal, run_id: RunId) -> None:

@@ -22,14 +22,18 @@ def cluster_executor(there: There, emit: Emit) -> RayExecutor:
     ray = ray_module()
     here = ray.get_runtime_context().get_node_id()
     beside: Any = NodeAffinitySchedulingStrategy(here, soft=False)
-    actor: Any = ray.remote(num_cpus=0, max_concurrency=16, scheduling_strategy=beside)(Keeper)
+    # What it does may be done again, so it may die (of memory, say) and be started anew.
+    options = {"max_concurrency": 16, "max_restarts": -1, "max_task_retries": -1}
+    actor: Any = ray.remote(num_cpus=0, scheduling_strategy=beside, **options)(Keeper)
     keeper = actor.remote(str(there.base))
     base, mark = str(there.base), there.mark()
 
     def run(assignment: Assignment) -> Outcome | Failure:
         return _run_step(assignment, keeper, base, mark)
 
-    return RayExecutor(emit, run=run)
+    executor = RayExecutor(emit, run=run)
+    executor.watch_capacity()
+    return executor
 
 
 def _run_step(assignment: Assignment, keeper: Any, base: str, mark: str) -> Outcome | Failure:  # Any: an actor

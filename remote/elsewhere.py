@@ -40,7 +40,7 @@ from .fetch import Source, fetch_object
 from .follow import End, Follower, Message, Say, document_of
 from .jobs import JobsPort
 from .looking import Looking, tried
-from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_request, resumed, submit
+from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_place, kept_request, resumed, submit
 from .outside import Outside
 from .parity import look_here, parity
 from .places import package, slug, submission_id
@@ -51,6 +51,8 @@ from .verdict import verdict as judge
 
 ATTEMPTS = 3
 """How many jobs a run may take: one whose job died, with its agent, is taken up by another."""
+OTHERS_SECONDS = 90.0
+"""How long who only watches a run waits for its sender to have it taken up."""
 STOP_SECONDS = 4.0
 """After a cancel: how long the agent may take before its job is stopped."""
 
@@ -71,6 +73,8 @@ class _Going:
     problems: list[Message] = field(default_factory=list[Message])
     document: Document | None = None
     cancels: int = 0
+    why: str = ""
+    submitting: threading.Lock = field(default_factory=threading.Lock)
     place: Place | None = None
 
     def say(self, message: Message) -> None:
@@ -91,6 +95,7 @@ class Elsewhere:
         self._env: Mapping[str, str] = dict(os.environ)
         self._lock = threading.Lock()
         self._looking = Looking(session)
+        self._resuming = threading.Lock()
         session.fetch = self.fetch
         session.outside = Outside(session, self._run_there)
 
@@ -143,11 +148,16 @@ class Elsewhere:
 
     def resume(self) -> None:
         """Follow every run that has not ended and is not followed."""
-        for one in self._session.journal.followed():
-            if one.state != "ended" and one.run_id not in self._going:
+        with self._resuming:  # who starts it and who asks it first would both do so
+            for one in self._session.journal.followed():
+                if one.state == "ended" or one.run_id in self._going:
+                    continue
+                request = kept_request(self._session.store, one.run_id)
+                if one.state == "sending" and request is None:
+                    self._never_sent(one)
+                    continue
                 # Its cluster may have left the configuration, or its token be known to who asks next.
                 with suppress(InstepError):
-                    request = kept_request(self._session.store, one.run_id)
                     going = self._follow(one, request)
                     if request is not None:
                         going.say(self._again(going, request))
@@ -158,6 +168,12 @@ class Elsewhere:
         done = {one.step for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused")}
         steps = [{"name": name, "state": "fresh" if name in done else "pending"} for name in request.steps]
         return {"t": "run", "run": going.number, "steps": steps, "target": going.profile.name, "again": True}
+
+    def _never_sent(self, one: Followed) -> None:
+        """The engine was killed between giving the run its number and keeping what was to be sent."""
+        journal = self._session.journal
+        journal.append(RunEnded(one.run_id, "interrupted", time.time_ns() // 1000))
+        journal.follow(replace(one, state="ended"))
 
     def learn(self, env: Mapping[str, str]) -> None:
         """The environment of who asks: an engine outlives the shell that started it, and tokens come with new ones."""
@@ -170,9 +186,11 @@ class Elsewhere:
 
     def adopt(self, name: str) -> list[int]:
         """Follow the runs of this project that are on a cluster and not known here, whoever sent them; their numbers.
+        Those that are known and not followed any more are followed again.
 
         Raises ClusterError.
         """
+        self.resume()
         found = profile(self._session.planner.project, name)
         project = slug(self._session.planner.project.name)
         with connect(found, self._env) as port:
@@ -180,11 +198,11 @@ class Elsewhere:
         journal = self._session.journal
         known = {one.run_id for one in journal.followed()}
         numbers: list[int] = []
-        for job in sorted(jobs, key=lambda one: one.started_at or 0):
-            run_id = RunId(job.metadata["run"])
+        # Of a run that several jobs were needed for, the last one counts.
+        last = {RunId(job.metadata["run"]): job for job in sorted(jobs, key=lambda one: one.started_at or 0)}
+        for run_id, job in last.items():
             if run_id in known:
                 continue
-            known.add(run_id)
             _, number = journal.new_run(run_id)
             one = Followed(run_id, name, job.submission_id, "going")
             journal.follow(one)
@@ -269,19 +287,19 @@ class Elsewhere:
         there = attach(session.planner.project, found, declared=declared, env=self._env)
         place = self._prepared(frozen, found, there, notify)
         request = freeze(session, frozen, asked, found.name)
-        keep_request(session.store, request)
+        keep_request(session.store, request, place)
         one = Followed(request.run_id, found.name, submission_id(request.run_id), "sending")
-        going = self._follow(one, request, notify)
-        going.place = place
+        going = self._follow(one, request, notify, place=place)
         plans = [frozen.plan.steps[name] for name in frozen.selected]
         steps = [{"name": one.step, "state": one.state, "reasons": list(map(str, one.reasons))} for one in plans]
         going.say({"t": "run", "run": request.number, "steps": steps, "target": found.name})
         try:
             submit(going.port, request, place)
-            going.one = replace(going.one, state="going")
         except ClusterError as error:
             # What could not be submitted may have been: following finds out, and tries again if not.
             notify({"t": "note", "text": f"{error.problems[0].what}; trying again"})
+        finally:
+            going.submitting.release()
         return going
 
     def _prepared(self, frozen: Frozen, found: Profile, there: ClusterFacts, notify: Say) -> Place:
@@ -306,11 +324,15 @@ class Elsewhere:
 
     # Following
 
-    def _follow(self, one: Followed, request: Request | None, *listeners: Say) -> _Going:
+    def _follow(self, one: Followed, request: Request | None, *listeners: Say, place: Place | None = None) -> _Going:
+        """`place` is given by who is about to submit it, and gives `submitting` back when that is done."""
         session = self._session
         found = profile(session.planner.project, one.cluster)
         _, number = session.journal.new_run(one.run_id)
         going = _Going(one, number, found, request, connect(found, self._env))
+        if place is not None:
+            going.place = place
+            going.submitting.acquire()
         going.listeners += [*listeners, partial(self._tell_all, going)]
         with self._lock:
             self._going[one.run_id] = going
@@ -356,6 +378,7 @@ class Elsewhere:
                 going.request is not None,
                 lambda message: self._heard(going, message),
                 shipper.need if shipper is not None else lambda _: None,
+                partial(self._send_again, going),
                 going.stopped,
             )
             going.end = follower.go()
@@ -366,8 +389,13 @@ class Elsewhere:
                 going.document = _document(follower, going)
             if going.end in ("ended", "stopped"):
                 return
-            if going.end == "gone" or going.request is None or attempt == ATTEMPTS or going.cancels:
+            going.why = follower.why
+            if going.end == "gone" or attempt == ATTEMPTS or going.cancels:
                 break
+            if going.request is None:
+                if not self._taken_up_elsewhere(going, attempt + 1):
+                    break
+                continue
             self._take_up(going, attempt + 1)
         self._lost(going)
 
@@ -377,32 +405,59 @@ class Elsewhere:
             self._look_again()
 
     def _take_up(self, going: _Going, attempt: int) -> None:
-        """Have another agent go on with a run whose job died."""
+        """Have another agent go on with a run whose job died; following finds out if it could not be sent."""
         assert going.request is not None
-        going.say({"t": "note", "text": f"the run's agent on {going.profile.name} died; another takes it up"})
-        there = attach(self._session.planner.project, going.profile, env=self._env)
+        why = f" ({going.why})" if going.why else ""
+        going.say({"t": "note", "text": f"the run's agent on {going.profile.name} died{why}; another takes it up"})
         with Journal(self._session.journal.path) as journal:
             request = going.request = resumed(going.request, journal)
             name = submission_id(request.run_id, attempt)
             going.one = replace(going.one, submission=name, state="sending")
             journal.follow(going.one)
-        submit(going.port, request, going.place or Place(there.interpreter), attempt=attempt)
-        going.one = replace(going.one, state="going")
+
+    def _send_again(self, going: _Going) -> None:
+        """The cluster does not know the job: it was not submitted yet, or that failed. Raises ClusterError."""
+        if going.request is not None and not going.submitting.locked():
+            with going.submitting:
+                place = going.place or kept_place(self._session.store, going.one.run_id) or self._place(going)
+                submit(going.port, going.request, place, attempt=_attempt_of(going.one.submission))
+
+    def _place(self, going: _Going) -> Place:
+        return Place(attach(self._session.planner.project, going.profile, env=self._env).interpreter)
+
+    def _taken_up_elsewhere(self, going: _Going, attempt: int) -> bool:
+        """Whether its sender has another job go on with the run; that the last one died may be seen later there."""
+        name = submission_id(going.one.run_id, attempt)
+        deadline = time.monotonic() + OTHERS_SECONDS
+        while time.monotonic() < deadline and not going.stopped.is_set():
+            with suppress(ClusterError):
+                if going.port.job(name) is not None:
+                    going.one = replace(going.one, submission=name)
+                    with Journal(self._session.journal.path) as journal:
+                        journal.follow(going.one)
+                    return True
+            going.stopped.wait(1.0)
+        return False
 
     def _lost(self, going: _Going) -> None:
         """The cluster does not know the run any more, or its jobs died: what came is kept, the run is interrupted."""
         one = going.one
         with Journal(self._session.journal.path) as journal:
             now = time.time_ns() // 1000
-            journal.append(*journal.started_not_ended(one.run_id), RunEnded(one.run_id, "interrupted", now))
+            state = "cancelled" if going.cancels else "interrupted"
+            journal.append(*journal.started_not_ended(one.run_id), RunEnded(one.run_id, state, now))
             journal.follow(replace(one, state="ended"))
+        if going.cancels:
+            what = f"run {going.number} was cancelled; its job on {going.profile.name} had to be ended by force"
+            going.problems.append({"what": what, "place": None, "why": going.why, "mend": "What had finished is kept."})
+            return
         what = (
             f"{going.profile.name} does not know run {going.number} any more: its head was started anew"
             if going.end == "gone"
             else f"the jobs of run {going.number} on {going.profile.name} died"
         )
         mend = "What had finished is kept. `instep run` goes on from there here, `instep run --on NAME` on a cluster."
-        going.problems.append({"what": what, "place": None, "why": "", "mend": mend})
+        going.problems.append({"what": what, "place": None, "why": going.why, "mend": mend})
 
     def _await(self, going: _Going, notify: Say, cancel: threading.Event) -> Document:
         """Until it has ended; a cancel is passed on once. Raises StoreError with what kept it from ending well."""
@@ -415,7 +470,8 @@ class Elsewhere:
             return going.document | {"run": going.number, "id": going.one.run_id}
         if going.problems:
             told = going.problems[0]
-            raise StoreError(str(told["what"]), mend=str(told.get("mend", "")))
+            why, mend = str(told.get("why") or ""), str(told.get("mend") or "")
+            raise StoreError(Problem(str(told["what"]), why=why, mend=mend))
         raise StoreError(
             f"run {going.number} goes on on {going.profile.name}, and is not followed any more",
             mend="`instep attach` follows it again.",

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.errors import ClusterUnreachable, MissingObject
+from ..engine.errors import MissingObject
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 from .jobs import JobsPort
-from .packs import keep
-from .places import PIECE_BYTES, linked, object_file, piece_file
+from .packs import alone, keep
+from .places import PIECE_BYTES, linked, live_piece, object_file, piece_file
 
 Progress = Callable[[int, int], None]
 """Called with bytes that have come, and how many there are."""
@@ -43,6 +43,13 @@ def fetch_object(source: Source, one: StoredObject, objects: ObjectStore, progre
     name = f"{one.content_hash}.{one.format}"
     path = objects.folder.parent / "partial" / name
     path.parent.mkdir(mode=0o700, exist_ok=True)
+    with alone(path):
+        if not objects.has(one.content_hash, one.format):
+            _fetch(source, one, path, objects, progress)
+
+
+def _fetch(source: Source, one: StoredObject, path: Path, objects: ObjectStore, progress: Progress | None) -> None:
+    name = path.name
     if not one.bytes:
         path.write_bytes(b"")
     elif one.bytes <= PIECE_BYTES:
@@ -77,13 +84,16 @@ def _read(source: Source, filename: str, name: str) -> bytes:
     raise MissingObject(f"the cluster has no object {name[:12]}… any more", mend="Run the step again.")
 
 
-def fetch_live(source: Source, remote: str, target: Path) -> int:
-    """A live file, whole; the bytes it has. Raises ClusterUnreachable while it is not there."""
-    data = source.file(f"live/{remote}")
-    if data is None:
-        raise ClusterUnreachable(f"the log {remote} is not on the cluster's node (yet)")
+def fetch_live(source: Source, remote: str, target: Path, size: int) -> bool:
+    """A live file, whole; False while it is not there. It may have grown since it had `size` bytes."""
+    pieces = [live_piece(remote, number) for number in range(math.ceil(size / PIECE_BYTES))]
+    names = [f"live/{remote}"] if len(pieces) == 1 else pieces
+    parts = [source.file(name) for name in names]
+    if None in parts:
+        return False
+    data = b"".join(part for part in parts if part)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_bytes(data)
     temporary.replace(target)
-    return len(data)
+    return True

@@ -44,6 +44,7 @@ class Follower:
     """One run of one project; `go` in a thread of its own.
 
     `mine` says that it was sent from here: what this store knows better (its git state) is not taken from there.
+    `on_unsent` is called when the cluster does not know the job of a run that is being sent. `why` says how it died.
     """
 
     port: JobsPort
@@ -55,8 +56,10 @@ class Follower:
     mine: bool
     say: Say
     on_need: Callable[[dict[str, int]], None]
+    on_unsent: Callable[[], None]
     stopped: threading.Event
     lost_since: float | None = None
+    why: str = ""
     _roll: bool = True
     source: Source | None = None
 
@@ -88,16 +91,28 @@ class Follower:
         source = self._find()
         if not isinstance(source, Source):
             return source or False
-        data = self._next(source)
-        if data is not None:
-            return self._take(journal, source, data)
+        try:
+            data = self._next(source)
+            if data is not None:
+                return self._take(journal, source, data)
+        except ClusterRefused:
+            raise
+        except ClusterError:
+            # The cluster, or only the node of the feed: a head that was started anew does not know it at all.
+            how = self._without_node(source)
+            if how is None:
+                raise
+            return how
         job = self.port.job(self.one.submission)
         if job is None:
             return "gone"
         if not job.ended:
             return False
         data = self._awaited(source)  # the last segments may be there later than the job's last state
-        return self._take(journal, source, data) if data is not None else "died"
+        if data is not None:
+            return self._take(journal, source, data)
+        self.why = _why(job)
+        return "died"
 
     def _find(self) -> Source | End | None:
         """Where the feed is read; None before the job was placed and said something.
@@ -107,8 +122,11 @@ class Follower:
         if self.source is not None:
             return self.source
         job = self.port.job(self.one.submission)
+        if job is None and self.one.state != "sending":
+            return "gone"
         if job is None:
-            return None if self.one.state == "sending" else "gone"
+            self.on_unsent()
+            return None
         if job.driver_node_id is not None:
             source = Source(self.port, job.driver_node_id, self.slug)
             first = source.file(f"runs/{self.one.run_id}/{segment(1)}")
@@ -117,9 +135,19 @@ class Follower:
                 self._settle(json.loads(first)["journal"])
                 return source
         if job.ended:
-            self.say({"t": "note", "text": _why(job)})
+            self.why = _why(job)
             return "died"
         return None
+
+    def _without_node(self, source: Source) -> End | None:
+        """How it ended if the node of the feed is gone for good; None while it may answer again."""
+        job = self.port.job(self.one.submission)
+        if job is None:
+            return "gone"
+        if any(node.node_id == source.node and node.alive for node in self.port.nodes()):
+            return None
+        self.why = f"the node {source.node[:8]} that drove it is gone"
+        return "died"
 
     def _settle(self, feed: str) -> None:
         """Begin after what was taken in of this feed."""
@@ -154,7 +182,7 @@ class Follower:
             self._told(one)
         ended = [one for one in writing.events if isinstance(one, RunEnded)]
         away = self._bring(source, writing)
-        writing.events = [new for one in writing.events if (new := self._translated(journal, source, one)) is not None]
+        writing.events = [new for one in writing.events if (new := self._translated(source, one)) is not None]
         journal.take_in(writing, self.one.run_id, number, away)
         self.one = replace(self.one, seq=number)
         self.say({"t": "taken", "seq": number})
@@ -192,7 +220,7 @@ class Follower:
         # Many small results lie in a block; a fan-out is reused item by item only where its blocks are.
         return self.fetch == "all" or (self.fetch == "small" and (one.bytes <= SMALL_BYTES or one.format == "block"))
 
-    def _translated(self, journal: Journal, source: Source, record: Record) -> Record | None:
+    def _translated(self, source: Source, record: Record) -> Record | None:
         """The record with the numbers and paths of this store; None for one that says nothing new here."""
         match record:
             case RunStarted():
@@ -200,14 +228,21 @@ class Follower:
             case RunContext() if self.mine:
                 return None
             case LiveClosed():
-                path = Path(record.path)
-                target = Path("runs") / str(self.number) / path.name
-                size = fetch_live(source, f"{path.parent.name}/{path.name}", self.store / target)
-                return replace(record, path=target.as_posix(), bytes=size)
-            case _ if record.kind == "definitions":
-                return None if journal.seen_fingerprint(getattr(record, "fingerprint")) else record  # noqa: B009
+                return self._live(source, record)
             case _:
                 return record
+
+    def _live(self, source: Source, record: LiveClosed) -> Record | None:
+        """The log, here; None for one that is there no more, so that what came after it is not waited for in vain."""
+        path = Path(record.path)
+        target = Path("runs") / str(self.number) / path.name
+        deadline = time.monotonic() + LATE
+        while not fetch_live(source, f"{path.parent.name}/{path.name}", self.store / target, record.bytes):
+            if time.monotonic() > deadline:
+                self.say({"t": "note", "text": f"what {record.step} printed is not on the cluster any more"})
+                return None
+            self.stopped.wait(SLOW / 4)
+        return replace(record, path=target.as_posix(), bytes=(self.store / target).stat().st_size)
 
     def _end(self, journal: Journal, how: End) -> None:
         if how == "ended":

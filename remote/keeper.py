@@ -6,6 +6,7 @@ elsewhere is refused.
 
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,15 @@ class Keeper:
         self._there = There.at(Path(base))
         self._objects = ObjectStore(self._there.store)
         self._journal = Journal(self._there.journal)
+        self._lock = threading.Lock()
 
     def request(self, run_id: str) -> dict[str, Any]:  # Any: JSON
         return json.loads(self._inside(self._there.base / "work" / f"{run_id}.json").read_bytes())
 
     def describe(self, names: Sequence[str]) -> list[StoredObject]:
         """Those of these objects (`<hash>.<format>`) that are here."""
-        known = {f"{row[0]}.{row[1]}": row for row in self._journal.objects_named(names)}
+        with self._lock:
+            known = {f"{row[0]}.{row[1]}": row for row in self._journal.objects_named(names)}
         found: list[StoredObject] = []
         for name in names:
             content, _, format = name.partition(".")
@@ -57,13 +60,14 @@ class Keeper:
         receiver.take(data)
         return receiver.damaged
 
-    def append(self, live: str, data: bytes) -> None:
-        """Lines of a live file, which is read here as those of workers on this node are."""
+    def append(self, live: str, offset: int, data: bytes) -> None:
+        """Lines of a live file, which is read here as those of workers on this node are; what is there already of them
+        is not written twice."""
         path = self._inside(Path(live))
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as file:
-            file.write(data)
+            file.write(data[max(0, os.fstat(descriptor).st_size - offset) :])
 
     def _inside(self, path: Path) -> Path:
         full = Path(os.path.normpath(path))

@@ -137,7 +137,7 @@ def _passed_on(live: Path, target: str, keeper: Any) -> Generator[None]:  # Any:
             file.seek(sent)
             data = file.read(_LIVE_BYTES)
             if data:
-                ray.get(keeper.append.remote(target, data))
+                ray.get(keeper.append.remote(target, sent, data))
                 sent += len(data)
                 return True
         return False

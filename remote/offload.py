@@ -7,7 +7,7 @@ So a laptop that is closed half way through takes up where it was.
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..engine.scheduler.bundle import SOURCE
 from ..engine.session import Origin, Session
 from ..engine.snapshots.journal import Followed, Journal, Writing
 from ..engine.snapshots.objects import ObjectStore, StoredObject
-from ..engine.snapshots.records import RunStarted, StepEnded
+from ..engine.snapshots.records import ItemsEnded, RunStarted, StepEnded
 from .jobs import JobsPort
 from .outbox import put
 from .package import ensure_package
@@ -100,9 +100,12 @@ def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str) -> 
 
 def resumed(request: Request, journal: Journal) -> Request:
     """The request for an agent that may find nothing of what the last one did: what came home of it goes back."""
-    ends = [one for one in journal.events_of(request.run_id) if isinstance(one, StepEnded) and one.item is None]
+    events = journal.events_of(request.run_id)
+    ends = [one for one in events if isinstance(one, StepEnded) and one.item is None]
     done = {one.step: one.step_run_id for one in ends if one.state in ("done", "reused")}
-    cached = journal.cached_of(done.values())
+    items = {one.step: one.step_run_id for one in events if isinstance(one, ItemsEnded)}
+    begun = {step: step_run_id for step, step_run_id in items.items() if step not in done}
+    cached = journal.cached_of([*done.values(), *begun.values()])
     identities = {Digest(identity) for one in cached for identity in outputs_of(one).values()}
     names = {name for one in cached for name in one.object_names()}
     rows = [row[:4] for row in journal.objects_named(names) if row[4] == "here"]
@@ -113,6 +116,7 @@ def resumed(request: Request, journal: Journal) -> Request:
         known=unique([*request.known, *rows]),
         objects=unique([*request.objects, *rows]),
         before=done,
+        begun=begun,
     )
 
 
@@ -190,11 +194,17 @@ class Shipper:
         return package(self._request.run_id, "pack", number)
 
 
-def keep_request(store: Path, request: Request) -> None:
-    """Remember what was sent, for the process after this one."""
+def keep_request(store: Path, request: Request, place: Place) -> None:
+    """Remember what was sent and by what it is run there, for the process after this one."""
     folder = store / "sent"
     folder.mkdir(mode=0o700, exist_ok=True)
-    put(folder / f"{request.run_id}.json", json.dumps(request.to_json()).encode())
+    put(folder / f"{request.run_id}.json", json.dumps(request.to_json() | {"place": asdict(place)}).encode())
+
+
+def kept_place(store: Path, run_id: RunId) -> Place | None:
+    path = store / "sent" / f"{run_id}.json"
+    place = json.loads(path.read_bytes()).get("place") if path.exists() else None
+    return Place(**place) if place else None
 
 
 def kept_request(store: Path, run_id: RunId) -> Request | None:

@@ -6,20 +6,29 @@ segment never changes: an agent that takes a run up again goes on after the last
 and no segment has yet is found in the journal, so nothing is lost when the agent is killed in between.
 """
 
+import contextlib
 import json
+import math
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..engine.errors import StoreError
 from ..engine.ids import RunId
+from ..engine.snapshots.records import LiveClosed
+from ..engine.snapshots.writing_json import from_json
 from .feed import FeedJournal
-from .places import PIECE_BYTES, ROLLED, There, roll, segment
+from .places import PIECE_BYTES, ROLLED, There, live_piece, object_file, piece_file, roll, segment
 
 Message = dict[str, Any]  # Any: JSON
 PAUSE = 0.05
 """Seconds between looks at the journal."""
+LAST_WORDS = 60.0
+"""Seconds for which the end is tried to be written where the disk is full."""
 CALM = 0.25
 """Seconds between segments that have nothing but progress."""
 
@@ -52,46 +61,65 @@ class Outbox:
 
     def _go(self) -> None:
         while not self._ended.wait(PAUSE):
-            self._write(calm=True)
-        while self._write(calm=False):
-            pass
+            with contextlib.suppress(OSError, StoreError):  # a full disk: what could not be said is said later
+                self._write(calm=True)
+        deadline = time.monotonic() + LAST_WORDS
+        while True:
+            try:
+                if not self._write(calm=False):
+                    return
+            except (OSError, StoreError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1.0)
 
     def _write(self, *, calm: bool) -> bool:
         """One more segment if there is something to say; False if not."""
         fed = self._journal.fed_after(self._fed)
         with self._lock:
-            quiet = all(one["t"] in ("progress", "log") for one in self._told)
-            if not fed and (not self._told or (calm and quiet and time.monotonic() - self._written < CALM)):
+            told = list(self._told)
+            quiet = all(one["t"] in ("progress", "log") for one in told)
+            if not fed and (not told or (calm and quiet and time.monotonic() - self._written < CALM)):
                 return False
-            told, self._told = self._told, []
-        self._number += 1
-        self._fed = fed[-1][0] if fed else self._fed
+        number, last = self._number + 1, fed[-1][0] if fed else self._fed
         for _, body in fed:
             self._cut(body)
         # The bodies are JSON already; reading and writing them again would double the cost of a large fan-out.
         writings = ",".join(body for _, body in fed)
         seen = json.dumps(told, ensure_ascii=False)
-        text = f'{{"journal":"{self._id}","fed":{self._fed},"writings":[{writings}],"told":{seen}}}'
-        put(self._folder / segment(self._number), text.encode("utf-8", "replace"))
+        text = f'{{"journal":"{self._id}","fed":{last},"writings":[{writings}],"told":{seen}}}'
+        put(self._folder / segment(number), text.encode("utf-8", "replace"))
+        self._number, self._fed = number, last
+        with self._lock:
+            self._told = [one for one in self._told if all(one is not other for other in told)]
         self._written = time.monotonic()
         if self._number % ROLLED == 0:
             self._roll(self._number // ROLLED - 1)
         return True
 
     def _cut(self, body: str) -> None:
-        """Put large objects there in pieces, before anybody is told of them."""
-        if '"objects":' not in body:
+        """Put large files there in pieces, before anybody is told of them."""
+        if '"objects":' not in body and '"live_closed"' not in body:
             return
-        for content, format, size, _ in json.loads(body).get("objects", ()):
-            path = self._there.store / "objects" / content[:2] / f"{content}.{format}"
-            if size > PIECE_BYTES and path.exists():
-                with path.open("rb") as file:
-                    number = 0
-                    while piece := file.read(PIECE_BYTES):
-                        target = self._there.pieces / f"{path.name}.{number:06}"
-                        if not target.exists():
-                            put(target, piece)
-                        number += 1
+        writing = from_json(json.loads(body))
+        for content, format, size, _ in writing.objects:
+            if size > PIECE_BYTES:
+                name = f"{content}.{format}"
+                self._pieces(self._there.store / object_file(name), partial(piece_file, name), size)
+        for one in writing.events:
+            if isinstance(one, LiveClosed) and one.bytes > PIECE_BYTES:
+                name = one.path.removeprefix("runs/")
+                self._pieces(self._there.store / one.path, partial(live_piece, name), one.bytes)
+
+    def _pieces(self, path: Path, name: Callable[[int], str], size: int) -> None:
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            for number in range(math.ceil(size / PIECE_BYTES)):
+                target = self._there.served / name(number)
+                file.seek(number * PIECE_BYTES)
+                if not target.exists():
+                    put(target, file.read(min(PIECE_BYTES, size - number * PIECE_BYTES)))
 
     def _roll(self, number: int) -> None:
         """One file of the last hundred segments, without what was only for the eye."""

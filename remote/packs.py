@@ -5,9 +5,11 @@ A piece that comes twice, or after the connection was cut in the middle of an ob
 the receiver takes up each object where it has it, and an object counts when its bytes have the hash they should have.
 """
 
+import fcntl
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from ..engine.files import hash_file
 from ..engine.ids import Digest
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 
-PACK_BYTES = 16 << 20
-"""Bytes of a package. Ray keeps it in the memory of its control store until it is taken out, at most 100 MiB each."""
+PACK_BYTES = 8 << 20
+"""Bytes of a package, and so what a broken connection costs at most. Ray keeps it in the memory of its control store
+until it is taken out, at most 100 MiB each."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -99,12 +102,25 @@ class Receiver:
         one = piece.object
         name = f"{one.content_hash}.{one.format}"
         path = self._partial / name
-        have = self.have(name)
-        if piece.offset > have:
-            return False  # what is between has not come; it will be asked for
+        with alone(path):
+            return self._put(piece, content, path)
+
+    def _put(self, piece: Piece, content: memoryview, path: Path) -> bool:
+        one = piece.object
+        have = self.have(path.name)
+        if piece.offset > have or self._objects.has(one.content_hash, one.format):
+            return False  # what is between has not come, and will be asked for; or another run's pieces made it whole
         with path.open("ab") as file:
             file.write(content[have - piece.offset :])
         return piece.offset + piece.size >= one.bytes and keep(one, path, self._objects, self.damaged)
+
+
+@contextmanager
+def alone(path: Path) -> Generator[None]:
+    """Two runs that are sent at once may lack the same object: one at a time adds to it."""
+    with (path.parent / f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def keep(one: StoredObject, path: Path, objects: ObjectStore, damaged: list[str]) -> bool:

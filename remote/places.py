@@ -24,8 +24,8 @@ from ..engine.ids import RunId
 
 HOME = "INSTEP_CLUSTER_HOME"
 DOCUMENT = "document.json"
-PIECE_BYTES = 32 << 20
-"""An object of more bytes is handed out in pieces of this size."""
+PIECE_BYTES = 8 << 20
+"""An object of more bytes is handed out in pieces of this size; what a broken connection costs is one of them."""
 ROLLED = 100
 """So many segments are also there as one file, for who comes late."""
 
@@ -67,6 +67,11 @@ def object_file(name: str) -> str:
 
 def piece_file(name: str, number: int) -> str:
     return f"pieces/{name}.{number:06}"
+
+
+def live_piece(name: str, number: int) -> str:
+    """A piece of a live file; `name` is `<folder>/<file>` as below `live`."""
+    return f"pieces/live-{name.replace('/', '-')}.{number:06}"
 
 
 class There:

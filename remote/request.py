@@ -40,7 +40,8 @@ class FileAt:
 @dataclass(frozen=True, slots=True)
 class Request:
     """`steps` are those selected, `forced` those to be run whatever is known; `env` has the declared variables that are
-    set, and only those. `before` has the step runs of this run that had finished when it was cut off. `cache` and
+    set, and only those. `before` has the step runs of this run that had finished when it was cut off, `begun` the
+    fan-outs of which some items had. `cache` and
     `artifacts` are results known here that the run may build on, `known` the objects behind them, `objects` those whose
     bytes must be there before the run starts; `share` is how much of a fan-out is run."""
 
@@ -66,6 +67,7 @@ class Request:
     known: Sequence[Row] = ()
     objects: Sequence[Row] = ()
     before: Mapping[StepName, StepRunId] = field(default_factory=dict[StepName, StepRunId])
+    begun: Mapping[StepName, StepRunId] = field(default_factory=dict[StepName, StepRunId])
     share: float = 1.0
     storage: str | None = None
 

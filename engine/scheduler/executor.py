@@ -41,7 +41,14 @@ class Crashed:
     at_us: int
 
 
-ExecutorEvent: TypeAlias = Started | Finished | Crashed
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the executor has in all is not what it was: nodes came or went."""
+
+    now: Resources
+
+
+ExecutorEvent: TypeAlias = Started | Finished | Crashed | Capacity
 Emit: TypeAlias = Callable[[ExecutorEvent], None]
 
 

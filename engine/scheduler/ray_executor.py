@@ -15,7 +15,7 @@ from typing import Any
 from ..ids import LaunchId
 from ..project import Local
 from .assignment import Assignment, Failure, Outcome, Resources
-from .executor import Crashed, Emit, Finished, Started
+from .executor import Capacity, Crashed, Emit, ExecutorEvent, Finished, Started
 from .failure import cancelled, died, last_lines
 from .isolated import ProcessDied, run_isolated
 from .live import now_us, read_live
@@ -24,6 +24,9 @@ from .worker import execute
 
 _LOOK_SECONDS = 0.005
 _LOOK_SLOWLY_SECONDS = 0.05
+CAPACITY_SECONDS = 2.0
+_NODE_SECONDS = 2.0
+"""How long after its worker a node may be known to be gone."""
 _WARM = ("instep.engine.scheduler.worker", "numpy", "pyarrow.parquet", "polars")
 
 
@@ -68,6 +71,7 @@ class RayExecutor:
         self._run: Any = ray.remote(max_retries=0, max_calls=0)(run)
         # A process that has used a GPU keeps some of its memory (JAX nearly all of it) for as long as it lives.
         self._run_once: Any = ray.remote(max_retries=0, max_calls=1)(run)
+        self._own_node: str = ray.get_runtime_context().get_node_id()
         self._lock = threading.Lock()
         self._launched: dict[LaunchId, _Launched] = {}
         self._unseen = threading.Event()
@@ -162,11 +166,27 @@ class RayExecutor:
         if isinstance(error, errors.OutOfMemoryError):
             return died(assignment.live, assignment.root, memory=str(error).partition("\n")[0])
         if isinstance(error, errors.WorkerCrashedError):
+            if launched.node and not self._is_alive(launched.node):
+                return self._node_gone(launched, str(error))
             return died(assignment.live, assignment.root)
         if isinstance(error, errors.NodeDiedError | errors.ObjectLostError | errors.OwnerDiedError):
-            return Failure("lost", "the node that ran it is gone", str(error)[:1000])
+            return self._node_gone(launched, str(error))
         mend = "If a step replaces functions of Python or of a library, give that step `isolate=True`."
         return Failure("executor", f"instep could not run it: {type(error).__name__}", str(error)[-3000:], mend)
+
+    def _node_gone(self, launched: "_Launched", why: str) -> Failure:
+        name = next((one["NodeName"] for one in self._ray.nodes() if one["NodeID"] == launched.node), "")
+        told = f"the node {name} ({launched.node[:8]}) that ran it is gone" if name else "the node that ran it is gone"
+        return Failure("lost", told, why[:1000])
+
+    def _is_alive(self, node: str) -> bool:
+        """A worker that died with its node is told of before the node is: wait for that a little."""
+        deadline = time.monotonic() + _NODE_SECONDS
+        while any(one["NodeID"] == node and one["Alive"] for one in self._ray.nodes()):
+            if node == self._own_node or time.monotonic() > deadline:
+                return True
+            time.sleep(0.1)
+        return False
 
     def _end(self, launched: "_Launched", failure: Failure) -> None:
         self._look_at(launched)
@@ -202,10 +222,25 @@ class RayExecutor:
             first = not launched.seen and launched.assignment.launch in self._launched
             launched.seen = True
             launched.pid = pid
+            launched.node = node
         if first:
             self._emit(Started(launched.assignment.launch, at_us, node, pid))
 
-    def _emit(self, event: Started | Finished | Crashed) -> None:
+    def watch_capacity(self) -> None:
+        """Tell when nodes come and go, for as long as this executor lives."""
+        threading.Thread(target=self._watch_capacity, name="instep-ray-capacity", daemon=True).start()
+
+    def _watch_capacity(self) -> None:
+        known = self.capacity()
+        while not self._closed:
+            time.sleep(CAPACITY_SECONDS)
+            with contextlib.suppress(Exception):  # the control store restarts; it is asked again
+                now = self.capacity()
+                if now != known:
+                    known = now
+                    self._emit(Capacity(now))
+
+    def _emit(self, event: ExecutorEvent) -> None:
         if not self._closed:
             self._emit_event(event)
 
@@ -218,6 +253,7 @@ class _Launched:
         self.ref: Any = None  # Any: an ObjectRef
         self.at = time.monotonic()
         self.pid = 0
+        self.node = ""
         self.seen = False
         self.cancelled = False
 

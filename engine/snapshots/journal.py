@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from ..errors import StoreBusy, StoreError
 from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
 from ..lone_surrogates import as_text
 from .artifact import Artifact
-from .records import RECORDS, Record, RunEnded, StepEnded, StepStarted
+from .records import RECORDS, Definitions, Record, RunEnded, StepEnded, StepStarted
 from .schema import SCHEMA, bring_up
 from .second_copy import FILE, Put, Transaction
 
@@ -194,7 +194,7 @@ class Journal:
             rows = self._db.execute("select seq from followed where run_id=?", (run_id,)).fetchall()
             if not rows or rows[0][0] >= seq:
                 return False
-            self._write(put, writing)
+            self._write(put, replace(writing, events=[one for one in writing.events if _is_news(put, one)]))
             put(
                 "update object set state=? where content_hash=? and format=?",
                 ((f"{AWAY}{cluster}", *name.split(".", 1)) for name, cluster in (away or {}).items()),
@@ -426,6 +426,13 @@ class Journal:
 
 def now_us() -> int:
     return time.time_ns() // 1000
+
+
+def _is_news(put: Put, record: Record) -> bool:
+    """False for the definitions behind a fingerprint that are recorded already."""
+    if not isinstance(record, Definitions):
+        return True
+    return put("insert or ignore into fingerprint values (?)", [(record.fingerprint,)]).rowcount == 1
 
 
 def _dump(value: object) -> str:

@@ -138,6 +138,8 @@ class Follower:
                 self._running[message["step"]] = (began, message)
             case "log" if self._logs:
                 self._log(message)
+            case "sight":
+                self.say(paint(f"  {clean(sight(message))}", "dim", on=self._on))
             case "note":
                 self.say(paint(f"  {clean(message['text'])}", "dim", on=self._on))
             case _:
@@ -226,6 +228,15 @@ class Follower:
         else:
             show_end(document)
         return exit_code(document)
+
+
+def sight(message: Message) -> str:
+    """What is said when a cluster stops answering, and when it answers again."""
+    since = message["lost_since"]
+    if since is None:
+        return "in sight again"
+    clock = time.strftime("%H:%M:%S", time.localtime(since))
+    return f"lost sight since {clock}: {message['why']}; the run goes on there"
 
 
 def exit_code(document: Message) -> int:

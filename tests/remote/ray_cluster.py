@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TypeVar
 import psutil
 
 T = TypeVar("T")
+_APART = ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 150.0
 """A node is there in 4 s on an idle machine; a minute and more was seen while it compiled and tested other things."""
@@ -79,13 +80,17 @@ class Cluster:
         gpus: int = 0,
         resources: Mapping[str, float] | None = None,
         labels: Mapping[str, str] | None = None,
+        *,
+        apart: bool = False,
     ) -> Node:
-        """Start a node that joins, and wait until the cluster counts it. GPUs are declared, not there."""
+        """Start a node that joins, and wait until the cluster counts it. GPUs are declared, not there. One that is
+        `apart` does not see the home of the head: it lives in a mount namespace with an empty folder in its place."""
         words = [f"--address={self.gcs}", f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--include-log-monitor=false"]
         words += [f"--resources={json.dumps(dict(resources or {}))}"]
         words += [f"--labels={','.join(f'{name}={value}' for name, value in labels.items())}"] if labels else []
         before = len(self.alive())
-        node = _start(self.python, self.token, words, ports("dashboard-agent-listen-port"))
+        inside = [*_APART, str(self.head.home)] if apart else []
+        node = _start(self.python, self.token, words, ports("dashboard-agent-listen-port"), inside)
         self.workers.append(node)
         _until(lambda: len(self.alive()) > before, node)
         return node
@@ -116,16 +121,28 @@ class Cluster:
             return json.load(answer)
 
 
-def start_cluster(*, token: str | None = None, cpus: int = 1, python: Path | None = None) -> Cluster:
+def start_cluster(
+    *,
+    token: str | None = None,
+    cpus: int = 1,
+    python: Path | None = None,
+    port: int | None = None,
+    namespace: str = "",
+    host: str = LOOPBACK,
+) -> Cluster:
     """A head with its dashboard, answering. `token` "" starts one that lets everybody in; `python` is the interpreter
-    (with its Ray) that it consists of. A port that somebody else took meanwhile is worth two more tries."""
+    (with its Ray) that it consists of, `port` that of its dashboard, which listens at `host` of the network
+    `namespace` where one is given. A port that somebody else took meanwhile is worth
+    two more tries."""
     token = secrets.token_hex(32) if token is None else token
     python = python or Path(sys.executable)
     for attempt in range(3):
         at = ports("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
-        words = ["--head", "--include-dashboard=true", f"--dashboard-host={LOOPBACK}", f"--num-cpus={cpus}"]
-        head = _start(python, token, words, at)
-        cluster = Cluster(f"http://{LOOPBACK}:{at['dashboard-port']}", f"{LOOPBACK}:{at['port']}", token, head, python)
+        at |= {"dashboard-port": port} if port else {}
+        words = ["--head", "--include-dashboard=true", f"--dashboard-host={host}", f"--num-cpus={cpus}"]
+        before = ["ip", "netns", "exec", namespace] if namespace else []
+        head = _start(python, token, words, at, before)
+        cluster = Cluster(f"http://{host}:{at['dashboard-port']}", f"{LOOPBACK}:{at['port']}", token, head, python)
         try:
             _until(lambda cluster=cluster: bool(cluster.alive()), head)
         except NodeEnded:
@@ -164,13 +181,22 @@ def ports(*names: str) -> dict[str, int]:
         return found
 
 
-def _start(python: Path, token: str, words: list[str], at: Mapping[str, int]) -> Node:
+def why_not_apart() -> str:
+    """Why this machine lets no process have mounts of its own; "" where it does."""
+    if sys.platform != "linux":
+        return "mount namespaces are Linux's"
+    done = subprocess.run([*_APART, "/tmp", "true"], check=False, capture_output=True, text=True)
+    return done.stderr.strip() if done.returncode else ""
+
+
+def _start(python: Path, token: str, words: list[str], at: Mapping[str, int], before: Sequence[str] = ()) -> Node:
     folder = Path(tempfile.mkdtemp(prefix="inr", dir="/tmp"))  # short: names of sockets are limited to 107 bytes
     (folder / "home").mkdir()
     words = [*words, *(f"--{name}={port}" for name, port in at.items())]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
             [
+                *before,
                 str(python), str(_NODE), str(os.getpid()), "start", "--block", f"--node-ip-address={LOOPBACK}",
                 f"--temp-dir={folder / 'r'}", "--object-store-memory=100000000", "--log-color=false", *words,
             ],

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,16 @@ from hypothesis import strategies as st
 
 from instep.engine.errors import StoreError
 from instep.engine.ids import Digest, RunId, StepName, StepRunId
-from instep.engine.snapshots.journal import Basis, Cached, Journal, Writing
-from instep.engine.snapshots.records import RECORDS, ItemsEnded, RunEnded, StepEnded, StepStarted, item_run_id
+from instep.engine.snapshots.journal import Basis, Cached, Followed, Journal, Writing
+from instep.engine.snapshots.records import (
+    RECORDS,
+    Definitions,
+    ItemsEnded,
+    RunEnded,
+    StepEnded,
+    StepStarted,
+    item_run_id,
+)
 from instep.engine.snapshots.upkeep import Upkeep
 
 APPEND = """
@@ -124,3 +133,15 @@ def test_many_items_are_one_event(journal):
     journal.append(ItemsEnded(RunId("r"), StepRunId("s"), StepName("each"), rows))
     (found,) = journal.events_of(RunId("r"))
     assert isinstance(found, ItemsEnded) and len(found.rows) == 1000
+
+
+def test_definitions_that_were_taken_in_are_not_lost_with_an_engine_killed_just_before(tmp_path: Path) -> None:
+    told = Definitions(Digest("f" * 32), StepName("step"), [])
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        run_id, _ = journal.new_run()
+        journal.follow(Followed(run_id, "gpu", "job", "going"))
+        assert journal.take_in(Writing(events=[told]), run_id, 1)
+        assert not journal.take_in(Writing(events=[told]), run_id, 1)
+        assert journal.take_in(Writing(events=[told]), run_id, 2)  # another agent tells it once more
+        assert [one for *_, one in journal.events_after(0)] == [told]
+        assert journal.seen_fingerprint(told.fingerprint)
