@@ -62,7 +62,8 @@ def make(key: str, pins: dict[str, str]) -> dict[str, Any]:  # Any: JSON
 
     def installed() -> dict[str, str]:
         found: dict[str, str] = {}
-        for one in distributions():
+        # Ray brings copies of its own, that only a process which has imported it can see.
+        for one in distributions(path=[path for path in sys.path if "thirdparty_files" not in path]):
             if one.metadata["Name"]:
                 found.setdefault(normal(one.metadata["Name"]), one.version)
         return found
@@ -93,10 +94,10 @@ def make(key: str, pins: dict[str, str]) -> dict[str, Any]:  # Any: JSON
     def check() -> None:
         """Python in there is Ray's, Ray is the cluster's, and every pin is what is found first."""
         code = (
-            "import json, re, sys, ray; from importlib.metadata import distributions\nfound = {}\n"
+            "import json, re, sys; from importlib.metadata import distributions\nfound = {}\n"
             "for one in distributions():\n    name = one.metadata['Name']\n"
             "    if name: found.setdefault(re.sub(r'[-_.]+', '-', name).lower(), one.version)\n"
-            "print(json.dumps([sys.version, ray.__version__, found]))"
+            "import ray\nprint(json.dumps([sys.version, ray.__version__, found]))"
         )
         version, ray_there, found = json.loads(run([python, "-c", code]).splitlines()[-1])
         wrong = [f"{name} {found.get(name)}" for name, pin in pins.items() if found.get(name) != pin]

@@ -14,6 +14,7 @@ NEEDS: Final = {
     "polars": "2.1",
     "psutil": "7.0",
     "pyarrow": "26.0",
+    "tomlkit": "0.15",
     "watchdog": "7.0",
 }
 """By the name of the distribution, the oldest version that will do; those of `pyproject.toml`."""

@@ -33,7 +33,9 @@ def look(names: list[str], salt: str) -> dict[str, Any]:  # Any: JSON
 
     def packages() -> dict[str, str]:
         found: dict[str, str] = {}
-        for one in distributions():
+        # Ray brings copies of its own, that only a process which has imported it can see.
+        own = [path for path in sys.path if "thirdparty_files" not in path]
+        for one in distributions(path=own):
             name = one.metadata["Name"]
             if name:  # a half-removed distribution has none
                 found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), one.version)
