@@ -5,7 +5,6 @@ the environment, so each is made once on each node and used by `py_executable`, 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..engine.errors import ClusterRefused, ClusterUnreachable
 from ..engine.ids import Json, StepName
 from ..engine.plan import Facts
 from .cluster import run_there
-from .facts import ClusterFacts
+from .facts import ClusterFacts, write_private
 from .jobs import JobsPort
 from .machine_env import MARK, SECONDS
 from .needs import NEEDS
@@ -115,14 +114,8 @@ def _known(store: Path, there: ClusterFacts, lock: Lock) -> list[str]:
 
 
 def _note(store: Path, there: ClusterFacts, lock: Lock, nodes: Iterable[str]) -> None:
-    path = _file(store, there)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"session": there.session, "key": lock.key, "on": sorted(set(nodes))}))
-        temporary.replace(path)
-    except OSError:  # it will be looked for once more
-        temporary.unlink(missing_ok=True)
+    told = {"session": there.session, "key": lock.key, "on": sorted(set(nodes))}
+    write_private(_file(store, there), json.dumps(told))
 
 
 def _file(store: Path, there: ClusterFacts) -> Path:

@@ -131,14 +131,18 @@ def remembered(folder: Path, name: str) -> ClusterFacts | None:
 
 
 def remember(folder: Path, facts: ClusterFacts) -> None:
-    """Keep it, readable by its owner only. Not being able to only costs the next attach some seconds."""
-    path = _file(folder, facts.name)
+    """Keep it. Not being able to only costs the next attach some seconds."""
+    write_private(_file(folder, facts.name), json.dumps(facts.to_json()))
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that only its owner may read, whole or not at all; nothing happens where it cannot be written."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w") as out:
-            json.dump(facts.to_json(), out)
+            out.write(text)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
