@@ -210,7 +210,13 @@ def _environment(token: str, home: Path) -> dict[str, str]:
     """That of a bare cluster: nothing of this session's Ray, project or virtual environment."""
     unwanted = ("RAY_", "PYTHON", "VIRTUAL_ENV", "INSTEP_", "COVERAGE_")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(unwanted)}
-    ours = {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    ours = {
+        "HOME": str(home),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        # Half a minute is not enough for nine processes on a machine that does ten other things.
+        "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": str(START_SECONDS),
+    }
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
     return kept | ours | auth
 

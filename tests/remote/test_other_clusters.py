@@ -3,6 +3,8 @@
 Their interpreters are made by uv when a test asks for them: a Ray of 70 MB is downloaded where uv's cache lacks it.
 """
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,15 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ray_cluster import Cluster, until
+from ray_cluster import Cluster
 
-from instep.engine.ids import new_id
+from instep.engine.environment import read_packages
 from instep.ide.cli import main
-from instep.remote.build import ensure_environment, lock_of
-from instep.remote.jobs import JobsPort
-from instep.remote.package import ensure_package
-from instep.remote.parity import look_here
-from instep.remote.preflight import Preflight, preflight, read_project
+from instep.remote.build import lock_for
+from instep.remote.needs import NEEDS
+from instep.remote.preflight import Preflight, preflight
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -51,7 +51,7 @@ def with_ray(folder: Path, python: str, version: str) -> Path:
     if uv is None:
         pytest.skip("uv is not there to make an interpreter with another Ray")
     made = folder / "bin" / "python"
-    install = ["pip", "install", "--python", str(made), f"ray[default]=={version}"]
+    install = ["pip", "install", "--compile-bytecode", "--python", str(made), f"ray[default]=={version}"]
     for command in (["venv", "--python", python, str(folder)], install):
         done = run([uv, *command])
         if done.returncode:
@@ -101,22 +101,29 @@ def test_another_ray_on_another_python_is_attached_to_and_told_before_anything_i
     assert "they will not be run there:" in out and "blake3" in out
 
 
-def test_a_cluster_with_nothing_but_ray_is_enough_where_an_environment_may_be_built(
-    project: Path, tmp_path: Path, start: Callable[..., Cluster]
-) -> None:
+MAKE = """
+import json, sys, ray
+from instep.remote.machine_env import make
+print(json.dumps(make("key", json.loads(sys.argv[1]))))
+"""
+
+
+def test_an_interpreter_with_nothing_but_ray_is_enough_where_an_environment_may_be_built(tmp_path: Path) -> None:
     import ray
 
-    bare = start(python=with_ray(tmp_path / "bare", sys.executable, ray.__version__))
-    there = attached(project, bare, "build")
-    assert "polars" not in there.cluster.head.packages
-    assert there.verdict.action == "build"
-    facts = read_project(project, {})
-    lock = lock_of(facts, look_here(facts).packages)
-    with JobsPort(bare.address, bare.token) as port:
-        built = ensure_environment(port, project / ".instep", there.cluster, lock)
-        assert {"blake3", "polars", "pyarrow"} <= set(built.installed)
-        name = new_id()
-        env = {"working_dir": ensure_package(port), **built.runtime_env}
-        port.submit(name, f"{lock.py_executable} -c 'import instep.remote.agent, polars; print(42)'", runtime_env=env)
-        job = until(lambda: port.job(name), lambda job: job is not None and job.ended)
-        assert job and job.state == "succeeded", port.logs(name)
+    bare = with_ray(tmp_path / "bare", sys.executable, ray.__version__)
+    lock = lock_for([], read_packages(tmp_path / "packages.json"))
+    cache = run(["uv", "cache", "dir"]).stdout.strip()
+    env = os.environ | {
+        "HOME": str(tmp_path),
+        "UV_CACHE_DIR": cache,
+        "PYTHONPATH": str(Path(__file__).parents[2] / ".dev"),
+    }
+    command = [str(bare), "-c", MAKE, json.dumps(dict(lock.pins))]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    made = json.loads(done.stdout.splitlines()[-1])
+    # psutil among them: Ray has one of its own, for processes that have imported it.
+    assert set(NEEDS) <= set(made["installed"]), made
+    python = tmp_path / ".instep" / "envs" / "key" / "bin" / "python"
+    for module in ("instep.remote.agent", "instep.engine.scheduler.worker", *("polars", "pyarrow", "ray")):
+        subprocess.run([str(python), "-c", f"import {module}"], env=env, check=True)
