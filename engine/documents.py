@@ -36,7 +36,8 @@ def picture_document(facts: Facts, plan: Plan, seconds: Mapping[StepName, float]
             "fan": bool(step.fans),
             "gpus": step.options.gpus,
         }
-    return told | {"auto": facts.project.auto, "config": facts.project.config}
+    project = facts.project
+    return told | {"auto": project.auto, "config": project.config, "clusters": list(project.clusters)}
 
 
 def _step(one: StepPlan, plan: Plan, seconds: Mapping[StepName, float]) -> Document:

@@ -11,12 +11,12 @@ from textual import work
 from ..engine.project import STORE
 from . import keys
 from .acting import Acting
-from .asking import Asker, Document
+from .asking import Asker, Document, ask_engine
 from .feed import Feed, tell_engine
 from .messages import EngineSpoke, RunEnded
 from .themes import PALETTES
 from .views import frame as view
-from .views.live import Live, take
+from .views.live import Live, ended, take
 from .widgets.bars import Bar
 
 TICK = 0.2
@@ -34,6 +34,7 @@ class InstepApp(Acting):
         self.asker = Asker(root)
         self.undone: list[tuple[str, Callable[[], Any]]] = []
         self.run_first = False
+        self.marked: frozenset[str] = frozenset()
 
     async def on_mount(self) -> None:
         wanted = str(self.kept.get("theme", ""))
@@ -71,7 +72,7 @@ class InstepApp(Acting):
             for place in self.places.values():
                 if place.children:
                     place.take(self.live, message)
-            if message["t"] == "ran" and self.here is not None:
+            if ended(message) and self.here is not None:
                 self.run_worker(self.here.refresh_shown(), group=f"refresh-{self.place}", exit_on_error=False)
         self.draw_bars()
 
@@ -88,9 +89,14 @@ class InstepApp(Acting):
         """Ask the reading process. Raises InstepError."""
         return await self.asker.ask(op, request)
 
+    async def ask_engine(self, request: Document) -> Document:
+        """Ask the engine about clusters. Raises InstepError."""
+        return await ask_engine(self.root, request)
+
     def _tick(self) -> None:
         self.forget_said()
-        if self.live.going and self.here is not None and self.here.children:  # none: it is being taken away
+        going = self.live.going or self.live.elsewhere
+        if going and self.here is not None and self.here.children:  # none: it is being taken away
             self.here.tick(self.live)
         self.draw_bars()
 
@@ -114,7 +120,7 @@ class InstepApp(Acting):
         if action == "undo" and not self.undone:
             return "there is nothing to undo"
         if action == "cancel" and not self.live.going:
-            return "nothing is running"
+            return "nothing runs here; 7 stops what runs elsewhere" if self.live.elsewhere else "nothing is running"
         return super().why_not(action)
 
     def action_leave(self) -> None:

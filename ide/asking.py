@@ -5,12 +5,15 @@ The process is started with the first question and again if it dies; what was as
 
 import asyncio
 import json
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..engine import client
 from ..engine.errors import EngineError, InstepError, Place, Problem
 from ..engine.project import STORE
 
@@ -116,6 +119,43 @@ class Asker:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(EngineError("the process that reads the store died", mend="Try again."))
+
+
+async def ask_engine(root: Path, request: Mapping[str, Any]) -> Document:  # Any: JSON
+    """What the engine answers, asked in a thread: it may ask a cluster, which may take its time. Raises InstepError."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Document] = loop.create_future()
+
+    def settle(document: Document, error: InstepError | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(document)
+
+    def work() -> None:
+        document: Document = {}
+        error: InstepError | None = None
+        try:
+            document = _asked(root, request)
+        except InstepError as problem:
+            error = problem
+        with suppress(RuntimeError):  # the screen has ended meanwhile
+            loop.call_soon_threadsafe(settle, document, error)
+
+    # A thread of its own that nothing waits for at the end: a cluster out of sight must not hold up the exit.
+    threading.Thread(target=work, name="ask-engine", daemon=True).start()
+    return await future
+
+
+def _asked(root: Path, request: Mapping[str, Any]) -> Document:  # Any: JSON
+    last: Document = {}
+    for message in client.ask(root, {"env": dict(os.environ), **request}, start=False):
+        last = message
+    if last.get("t") == "error":
+        raise InstepError(*_problems(last["problems"]))
+    return last.get("doc", last)
 
 
 def _problems(told: list[dict[str, Any]]) -> list[Problem]:  # Any: JSON

@@ -48,7 +48,8 @@ ACTIONS: Sequence[Action] = (
     Action("ignore_cache", ("!",), "Ignore cache", "run this step whatever is known (asks)", "act", ("pipeline",)),
     Action("cancel", ("x",), "Cancel", "end the run that is going on", "act", ("pipeline", "logs", "time"), True),
     Action("pause", ("p",), "Watching", "pause or go on re-running what a save made stale", "act", ("pipeline",), True),
-    Action("offload", ("o",), "Offload", "send to a cluster", "act", ("pipeline", "runs")),
+    Action("offload", ("o",), "Offload", "send to a cluster (tells the price and asks)", "act", ("pipeline", "runs")),
+    Action("mark", ("space",), "Mark", "mark steps for `o`", "act", ("pipeline",)),
     Action("edit", ("e",), "Edit", "open the editor at the line", "look", ("pipeline",), True),
     Action("open", ("enter",), "Open", "open what is under the cursor", "act", ("pipeline",), True),
     Action("zoom", ("z",), "Zoom", "give this pane the whole screen", "look", ("pipeline",)),
@@ -120,6 +121,25 @@ ACTIONS: Sequence[Action] = (
     Action("zoom", ("z",), "Zoom", "give this pane the whole screen", "look", ("compare",)),
     Action("edit", ("e",), "Edit", "open the editor at the line", "look", ("compare",), True),
     Action("copy", ("y",), "Copy", "copy the difference", "look", ("compare",)),
+    # Cluster
+    Action(
+        "offload",
+        ("o",),
+        "Offload",
+        "send marked steps, else all stale (tells the price, asks)",
+        "act",
+        ("cluster",),
+        True,
+    ),
+    Action(
+        "stop_there", ("x",), "Stop", "end the run under the cursor on its cluster (asks)", "act", ("cluster",), True
+    ),
+    Action("open", ("enter",), "Log", "open the log of the run under the cursor", "act", ("cluster",), True),
+    Action("add_cluster", ("a",), "Add cluster", "try a cluster and write it down", "act", ("cluster",), True),
+    Action("reconnect", ("R",), "Reconnect", "look at the cluster anew; find its runs", "act", ("cluster",), True),
+    Action("next_cluster", ("]",), "Next cluster", "the next cluster", "move", ("cluster",)),
+    Action("previous_cluster", ("[",), "Cluster before", "the cluster before", "move", ("cluster",)),
+    Action("copy", ("y",), "Copy", "copy the line under the cursor", "look", ("cluster",)),
     # Everywhere
     Action("undo", ("u",), "Undo", "take back what was just done", "act"),
     Action("filter", ("/",), "Filter", "filter; in Runs `/where SQL` too", "look", ("pipeline", "runs"), True),

@@ -20,7 +20,7 @@ PLACES = {
     "data": ("data", "DataPlace"),
     "logs": ("logs", "LogsPlace"),
     "time": ("timeline", "TimePlace"),
-    "cluster": ("later", "ClusterPlace"),
+    "cluster": ("cluster", "ClusterPlace"),
     "start": ("start", "StartPlace"),
 }
 

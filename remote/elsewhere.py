@@ -226,7 +226,7 @@ class Elsewhere:
             case _:
                 # The configuration as it is now: a cluster that was just added has not been planned with yet.
                 found = profile(load_project(self._session.root), name)
-                return self._looking.look(found, env, anew=bool(request.get("anew")))
+                return self._looking.look(found, env, request.get("steps", ()), anew=bool(request.get("anew")))
 
     def cancel(self, number: int | None = None) -> bool:
         """Ask a run (or all) to end; False if none goes on."""

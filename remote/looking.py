@@ -6,13 +6,14 @@ seconds while it is shown.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..engine.cluster_tables import cluster_problems
 from ..engine.errors import ClusterError, ProjectError
 from ..engine.project import Project
+from ..engine.requests import RunRequest
 from ..engine.session import Session
 from ..engine.snapshots.journal import Journal
 from .cluster import attach, check_in, connect
@@ -22,7 +23,7 @@ from .nodes import NodeState
 from .offload import Frozen
 from .parity import look_here, parity
 from .places import linked, slug
-from .price import pieces_of, price
+from .price import asks, pieces_of, price
 from .profile import Profile, profiles
 from .verdict import verdict
 
@@ -44,9 +45,11 @@ class Looking:
                 port.close()
             self._ports.clear()
 
-    def look(self, found: Profile, env: Env, *, anew: bool = False) -> Document:
+    def look(self, found: Profile, env: Env, steps: Collection[str] = (), *, anew: bool = False) -> Document:
         """{"cluster", "address", "seconds": what an answer took, "ray", "python", "open", "doubts", "gpu_kinds",
-        "nodes": [see `node_json`]}. Attaches where nothing is known of the cluster's present life, or if `anew`."""
+        "here": what this machine does, "nodes": [see `node_json`], "asks": {step: see `price.asks`} of `steps`}.
+
+        Attaches where nothing is known of the cluster's present life, or if `anew`."""
         project = self._session.planner.project
         known = None if anew else remembered(project.store, found.name)
         if known is None or known.address != found.address:
@@ -57,7 +60,8 @@ class Looking:
         took = time.monotonic() - began
         if version.session != known.session:
             known = attach(project, found, env=env)
-        return look_json(found, known, port.nodes(), took)
+        nodes = port.nodes()
+        return look_json(found, known, nodes, took) | {"asks": self._asks(steps, nodes, env)}
 
     def price(self, found: Profile, frozen: Frozen, env: Env) -> Document:
         """See `price.price`; the run is planned, nothing is begun or sent."""
@@ -71,6 +75,12 @@ class Looking:
             away = journal.seconds_of(frozen.selected, found.name)
         told = price(frozen, pieces, here, away, there.nodes, rows, verdict(found.on_mismatch, rows))
         return told | {"cluster": found.name, "on_mismatch": found.on_mismatch, "replay": frozen.replay_of}
+
+    def _asks(self, steps: Collection[str], nodes: list[NodeState], env: Env) -> Document:
+        if not steps:
+            return {}
+        facts, _, _ = self._session.look(RunRequest(env=env))
+        return {name: asks(one.options, nodes) for name, one in facts.graph.steps.items() if name in steps}
 
     def _objects(self, found: Profile, there: ClusterFacts, env: Env) -> frozenset[str] | None:
         """The names of the objects that the head has of this project; None where it cannot say."""
@@ -119,8 +129,17 @@ def look_json(found: Profile, known: ClusterFacts, nodes: list[NodeState], took:
         "open": known.open,
         "doubts": list(found.doubts()),
         "gpu_kinds": list(known.gpu_kinds),
+        "here": here_json(),
         "nodes": [node_json(one) for one in nodes],
     }
+
+
+def here_json() -> Document:
+    """This machine: `cpu` in percent since the last time it was asked for, memory in bytes."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {"cpu": psutil.cpu_percent(None), "memory_used": memory.total - memory.available, "memory": memory.total}
 
 
 def node_json(node: NodeState) -> Document:

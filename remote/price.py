@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.digest import digest_bytes
+from ..engine.graph import Options
 from ..engine.ids import StepName
 from ..engine.scheduler.bundle import SOURCE
 from ..engine.snapshots.journal import Journal
@@ -16,7 +17,7 @@ from .nodes import NodeState
 from .offload import Frozen
 from .parity import Mismatch
 from .request import FileAt, files_of, known_for
-from .room import demand, fits, shortage
+from .room import demand, fits, plain, shortage, worded
 from .verdict import Verdict, sentence
 
 
@@ -62,20 +63,14 @@ def price(
     found: Sequence[Mismatch],
     judged: Verdict,
 ) -> dict[str, Any]:  # Any: JSON
-    """{"steps": [{"name", "here", "there" (seconds, null: never ran), "room": why no node could run it, "", "waits"}],
+    """{"steps": [{"name", "here", "there" (seconds, null: never ran), and what `asks` says}],
     "cached", "here", "there" (sums of what is known), "unknown": {"here", "there": steps that never ran}, "pieces",
     "ship": bytes to send, "sure": whether the cluster said what it has, "parity": [row with "text"], "verdict":
     {"action", "why"}}."""
     runs = [name for name in frozen.selected if name in frozen.forced or frozen.plan.steps[name].state != "fresh"]
+    options = {name: frozen.facts.graph.steps[name].options for name in runs}
     steps = [
-        {
-            "name": name,
-            "here": here.get(name),
-            "there": there.get(name),
-            "room": shortage(demand(frozen.facts.graph.steps[name].options), nodes),
-            "waits": waits(demand(frozen.facts.graph.steps[name].options), nodes),
-        }
-        for name in runs
+        {"name": name, "here": here.get(name), "there": there.get(name), **asks(options[name], nodes)} for name in runs
     ]
     return {
         "steps": steps,
@@ -91,18 +86,27 @@ def price(
     }
 
 
-def waits(asked: Mapping[str, float], nodes: Iterable[NodeState]) -> str:
+def asks(options: Options, nodes: Sequence[NodeState]) -> dict[str, str]:
+    """What a step asks of a node beyond one CPU (`needs`), why no node could give it (`room`), and why none can now
+    (`waits`); "" where there is nothing to say."""
+    asked = demand(options)
+    needs = [worded(name, much) for name, much in asked.items() if (name, much) != ("CPU", 1)]
+    return {
+        "needs": " and ".join(needs),
+        "room": shortage(asked, nodes, options.labels),
+        "waits": waits(asked, nodes, options.labels),
+    }
+
+
+def waits(asked: Mapping[str, float], nodes: Iterable[NodeState], labels: Mapping[str, str]) -> str:
     """Why a step would have to wait now though a node could run it: `needs 2 GPUs, gpu-a has 1 free`. "" if not."""
-    able = [node for node in nodes if fits(asked, node)]
+    able = [node for node in nodes if fits(asked, node, labels)]
     free = [node for node in able if all(node.available.get(name, 0.0) >= much for name, much in asked.items())]
     if free or not able:
         return ""
     best = max(able, key=lambda node: sum(node.available.get(name, 0.0) for name in asked))
     short = next(name for name, much in asked.items() if best.available.get(name, 0.0) < much)
-    if short == "memory":
-        return f"needs {asked[short] / 2**30:.3g} GiB, {best.host} has {best.available.get(short, 0) / 2**30:.3g} free"
-    many = short if asked[short] == 1 or short not in ("CPU", "GPU") else f"{short}s"
-    return f"needs {asked[short]:g} {many}, {best.host} has {best.available.get(short, 0.0):g} free"
+    return f"needs {worded(short, asked[short])}, {best.host} has {plain(short, best.available.get(short, 0.0))} free"
 
 
 def _unknown(runs: Iterable[StepName], took: Mapping[StepName, float]) -> int:

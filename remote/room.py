@@ -34,18 +34,20 @@ def shortage(asked: Mapping[str, float], nodes: Iterable[NodeState], labels: Map
         best = max(alive, key=lambda node: node.total.get(name, 0.0), default=None)
         most = best.total.get(name, 0.0) if best else 0.0
         if most < amount:
-            has = f"{best.host} has {_plain(name, most)}" if best and most else "no node has any"
-            return f"needs {_amount(name, amount)}, {has}"
-    both = " and ".join(_amount(name, amount) for name, amount in asked.items())
+            has = f"{best.host} has {plain(name, most)}" if best and most else "no node has any"
+            return f"needs {worded(name, amount)}, {has}"
+    both = " and ".join(worded(name, amount) for name, amount in asked.items())
     return f"needs {both} on one node, and no node has all of it"
 
 
-def _amount(name: str, amount: float) -> str:
+def worded(name: str, amount: float) -> str:
+    """`2 GPUs`, `1 CPU`, `4 GiB of memory`."""
     if name == "memory":
-        return f"{_plain(name, amount)} of memory"
+        return f"{plain(name, amount)} of memory"
     one, many = _WORDS.get(name, (name, name))
     return f"{amount:g} {one if amount == 1 else many}"
 
 
-def _plain(name: str, amount: float) -> str:
+def plain(name: str, amount: float) -> str:
+    """The number alone; memory with its unit."""
     return f"{amount / 2**30:.3g} GiB" if name == "memory" else f"{amount:g}"

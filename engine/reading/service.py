@@ -49,6 +49,8 @@ ANSWERERS: Mapping[str, str] = {
     "tail": "steps",
     "code": "steps",
     "set_param": "steps",
+    "clusters": "clusters",
+    "set_cluster": "clusters",
     "compare": "comparing",
     "compare_code": "comparing",
     "compare_series": "comparing",

@@ -105,7 +105,7 @@ class RayExecutor:
         try:
             run = self._run_once if assignment.resources.gpus else self._run
             options = _options(assignment.resources, labels=self._local is None)
-            launched.ref = run.options(**options).remote(assignment)
+            launched.ref = run.options(name=assignment.step, **options).remote(assignment)
             future: Future[Any] = launched.ref.future()
         except Exception as error:
             self._end(launched, Failure("executor", f"Ray did not take the task: {type(error).__name__}: {error}"))

@@ -125,7 +125,8 @@ class ComparePlace(Place):
         await self._load()
 
     def take(self, live: Live, message: Message) -> None:
-        self._outdated = self._outdated or message["t"] in ("run", "ran")
+        inner = message["message"]["t"] if message["t"] == "elsewhere" else message["t"]
+        self._outdated = self._outdated or inner in ("run", "ran", "over")
 
     def tick(self, live: Live) -> None:
         shown = self.shown

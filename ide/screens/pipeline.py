@@ -1,8 +1,7 @@
 """1 Pipeline: the graph with every step's state and reason, the detail of one, and what happened lately."""
 
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 from textual import on, work
@@ -11,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 
 from ...engine.errors import InstepError
-from ..messages import RunEnded
+from ..offloading import offload, start_run, which_cluster, why_not_offload
 from ..text import plural
 from ..views.detail import TABS
 from ..views.frame import cost
@@ -23,9 +22,6 @@ from ..widgets.detail import Detail
 from ..widgets.line_view import LineView
 from ..widgets.lines import Choices, Lines
 from .place import Place
-
-if TYPE_CHECKING:
-    from ..app import InstepApp
 
 NARROW = 100
 """Columns below which the detail takes the place of the rail instead of standing beside it."""
@@ -162,12 +158,12 @@ class PipelinePlace(Place):
                 return "there are no steps"
             case "run" if live.loaded and not live.stale():
                 return "every step is fresh"
-            case "run_below" | "ignore_cache" | "edit" | "open" | "copy" if step is None:
+            case "run_below" | "ignore_cache" | "edit" | "open" | "copy" | "mark" if step is None:
                 return "no step is chosen"
             case "since" if self._two_sides() is None:
                 return "nothing is known to compare it with"
             case "offload":
-                return "no cluster is set: every step runs here"
+                return why_not_offload(self.host) or ("" if step is not None else "no step is chosen")
             case _:
                 return ""
 
@@ -194,9 +190,23 @@ class PipelinePlace(Place):
         return [name for name in self.host.live.steps if name in found]
 
     def _run(self, request: Mapping[str, Any]) -> None:  # Any: JSON
-        host = self.host
-        host.say("starting …", "running", 2)
-        host.run_worker(lambda: _run_there(host, dict(request)), thread=True, group="run", exit_on_error=False)
+        self.host.say("starting …", "running", 2)
+        start_run(self.host, dict(request))
+
+    def action_mark(self) -> None:
+        self.rail.marked = self.rail.marked ^ {self.rail.step}
+        self.host.marked = self.rail.marked
+        self.rail.redraw()
+
+    @work(exit_on_error=False)
+    async def action_offload(self) -> None:
+        cluster = await which_cluster(self.host)
+        if cluster is None:
+            return
+        steps = [name for name in self.host.live.steps if name in self.rail.marked] or [self.rail.step]
+        if await offload(self.host, cluster, steps=steps):
+            self.host.marked = self.rail.marked = frozenset()
+            self.rail.redraw()
 
     def action_compare(self) -> None:
         self.host.go("compare")
@@ -332,21 +342,3 @@ class PipelinePlace(Place):
     def recall(self, kept: Mapping[str, Any]) -> None:  # Any: JSON
         self._wanted = str(kept.get("step", ""))
         self._tab = str(kept.get("tab", ""))
-
-
-def _run_there(host: "InstepApp", request: dict[str, Any]) -> None:  # Any: JSON
-    """Ask the engine to run, and wait for the end in this thread; the feed shows how it goes."""
-    from ...engine import client
-    from ...engine.errors import problem_to_json
-
-    document: Any = None  # Any: JSON
-    problems: Any = []
-    try:
-        for message in client.ask(host.root, {"op": "run", "env": dict(os.environ), "detach": True, **request}):
-            if message["t"] == "end":
-                document = message["doc"]
-            elif message["t"] == "error":
-                problems = message["problems"]
-    except InstepError as error:
-        problems = [problem_to_json(one) for one in error.problems]
-    host.post_message(RunEnded(document, problems))

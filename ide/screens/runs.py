@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from ...engine.errors import InstepError
+from ..offloading import offload, which_cluster, why_not_offload
 from ..text import clean, oneline
 from ..views import history as view
 from ..views.live import Live, Message
@@ -67,7 +68,8 @@ class RunsPlace(Place):
             self.draw()
 
     def take(self, live: Live, message: Message) -> None:
-        if message["t"] == "run":
+        inner = message["message"]["t"] if message["t"] == "elsewhere" else message["t"]
+        if inner in ("run", "over"):
             self.run_worker(self.refresh_shown(), group="runs", exclusive=True, exit_on_error=False)
 
     def arrive(self, **where: Any) -> None:  # Any: what `go` was given
@@ -163,9 +165,17 @@ class RunsPlace(Place):
             case "compare" if len(self.choice.marked) < 2 and self._listed.baseline is None:
                 return "mark two runs with space, or set a baseline with b"
             case "offload":
-                return "no cluster is set: every step runs here"
+                return why_not_offload(self.host) or ("" if self.run is not None else "there is no run")
             case _:
                 return ""
+
+    @work(exit_on_error=False)
+    async def action_offload(self) -> None:
+        """Run it again there, with nothing re-used: what it was is what it must be."""
+        run = self.run
+        cluster = await which_cluster(self.host, run.target if run is not None else "")
+        if cluster is not None and run is not None:
+            await offload(self.host, cluster, replay=run.number)
 
     def action_open(self) -> None:
         if self.run is not None:

@@ -73,7 +73,8 @@ class TimePlace(Place):
         self._arrived = str(where.get("step", ""))
 
     def take(self, live: Live, message: Message) -> None:
-        self._outdated = self._outdated or message["t"] in ("run", "step", "ran")
+        inner = message["message"]["t"] if message["t"] == "elsewhere" else message["t"]
+        self._outdated = self._outdated or inner in ("run", "step", "ran", "over")
 
     def tick(self, live: Live) -> None:
         if self._outdated and not self._asking:

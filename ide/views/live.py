@@ -90,6 +90,7 @@ class Live:
     last: str = ""
     activity: tuple[Happened, ...] = ()
     elsewhere: Mapping[int, Away] = field(default_factory=dict[int, Away])
+    clusters: tuple[str, ...] = ()
 
     def count(self, *plans: str) -> int:
         return sum(one.plan in plans for one in self.steps.values())
@@ -130,6 +131,11 @@ def take(live: Live, message: Message, at: float, clock: float) -> Live:
             return _elsewhere(live, message, at, clock)
         case _:
             return live
+
+
+def ended(message: Message) -> bool:
+    """Whether a run has ended with this, here or on a cluster."""
+    return message["t"] == "ran" or (message["t"] == "elsewhere" and message["message"]["t"] == "over")
 
 
 def happened(live: Live, at: float, mark: str, text: str) -> Live:
@@ -179,6 +185,7 @@ def _picture(live: Live, message: Message, at: float) -> Live:
         loaded=True,
         auto=document["auto"],
         config=document["config"],
+        clusters=tuple(document.get("clusters", ())),
     )
     paths = message.get("paths") or ()
     if not paths:

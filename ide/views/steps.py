@@ -50,15 +50,15 @@ def planned(one: StepNow) -> tuple[str, str, str]:
             return "✗", "failed", "failed"
 
 
-def rail_line(art: str, one: StepNow | None, clock: float, room: int, names: int) -> Text:
-    """One row of the rail: art, name, state. `names` is how wide names may be."""
+def rail_line(art: str, one: StepNow | None, clock: float, room: int, names: int, *, marked: bool = False) -> Text:
+    """One row of the rail: art, name, state. `names` is how wide names may be; a mark takes the place of the dot."""
     text = Text(no_wrap=True, end="")
     head, dot, tail = art.partition("●")
     text.append(head, "dim")
     if one is None:
         return text.append(tail, "dim")
     mark, words, style = state(one, clock)
-    text.append(dot, style if style != "dim" else "text").append(f"{tail} ", "dim")
+    text.append("◆" if marked else dot, style if style != "dim" else "text").append(f"{tail} ", "dim")
     bold = ".bold" if one.running or one.doing == "failed" else ""
     text.append(pad(fit(clean(one.name), names), names) + "  ", f"text{bold}")
     return text.append(fit(f"{mark} {clean(words)}", max(6, room - text.cell_len)), style)

@@ -12,7 +12,8 @@ from .line_view import LineView
 
 
 class DagRail(LineView):
-    """The cursor stands on steps, not on the lines between them. `only` keeps the steps whose name has that text."""
+    """The cursor stands on steps, not on the lines between them. `only` keeps the steps whose name has that text;
+    `marked` are those that an action is for."""
 
     class Sideways(Message):
         """h or l: there is nothing to the sides of a step, so it is for what is beside the rail."""
@@ -28,6 +29,7 @@ class DagRail(LineView):
         self._shape: object = None
         self._names = 8
         self.only = ""
+        self.marked: frozenset[str] = frozenset()
 
     @property
     def step(self) -> str:
@@ -62,7 +64,8 @@ class DagRail(LineView):
     def line(self, index: int) -> Text:
         row = self.rows[index]
         one = self._live.steps.get(row.step) if row.step else None
-        return rail_line(row.art, one, time.monotonic(), self.scrollable_content_region.width, self._names)
+        room = self.scrollable_content_region.width
+        return rail_line(row.art, one, time.monotonic(), room, self._names, marked=row.step in self.marked)
 
     def action_left(self) -> None:
         self.post_message(self.Sideways(-1))

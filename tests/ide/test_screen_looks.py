@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_told import AT_WORK, ClusterTold, write_clusters
 from screen_kit import at_rest, engine, opened, recorded, steady, text_of, until, write_project
 
 from instep.engine.errors import StoreBusy
@@ -84,7 +85,7 @@ def compare(request: pytest.FixtureRequest, name: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("place", [one for one in PLACES if one != "start"])
+@pytest.mark.parametrize("place", [one for one in PLACES if one not in ("start", "cluster")])
 async def test_a_project_with_a_history(request, normal: Path, tmp_path: Path, place: str, size: str) -> None:
     (normal / ".instep" / "screen.json").unlink(missing_ok=True)
     async with opened(normal, SIZES[size], place=place) as (app, pilot):
@@ -97,7 +98,7 @@ async def test_a_project_with_a_history(request, normal: Path, tmp_path: Path, p
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("place", [one for one in PLACES if one not in ("start", "compare", "cluster")])
+@pytest.mark.parametrize("place", [one for one in PLACES if one not in ("start", "compare")])
 async def test_nothing_has_run_yet(request, empty: Path, place: str, size: str) -> None:
     async with opened(empty, SIZES[size], place=place) as (app, pilot):
         compare(request, f"{place}-{size}-empty", await settled(app, pilot))
@@ -115,6 +116,22 @@ async def test_what_is_read_has_not_come_or_cannot_be_read(request, normal: Path
         assert "no runs" not in told
         assert "nothing yet" not in told
         compare(request, f"{place}-{size}-{state}", told)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["normal", "loading", "error"])
+async def test_a_cluster_that_answers_is_waited_for_or_does_not(request, tmp_path: Path, state: str, size: str) -> None:
+    app = ClusterTold(write_clusters(tmp_path / "small"), "cluster", look={"normal": True}.get(state))
+    if state == "error":
+        app.refuse("http://127.0.0.1:8265 did not answer within 5 s")
+    async with app.run_test(size=SIZES[size]) as pilot:
+        app.feed.say(*AT_WORK)
+        await until(pilot, lambda: app.here is not None and app.here.known is not None and app.live.loaded)
+        if state == "normal":
+            await until(pilot, lambda: app.here.price is not None)
+        if state == "error":
+            await until(pilot, lambda: app.here.problem is not None)
+        compare(request, f"cluster-{size}-{state}", await settled(app, pilot, answered=False))
 
 
 @pytest.mark.parametrize("size", SIZES)
