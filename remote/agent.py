@@ -30,7 +30,7 @@ from ..engine.requests import RunRequest
 from ..engine.results import Results
 from ..engine.session import Origin, Session
 from ..engine.snapshots.journal import Journal
-from ..engine.snapshots.objects import ObjectStore
+from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import ItemsEnded, LiveClosed, RunEnded, StepEnded
 from .cluster_executor import cluster_executor
 from .feed import FeedJournal
@@ -42,6 +42,7 @@ from .packs import Receiver
 from .places import There, link, linked
 from .ray_here import logs_folder, ray_module
 from .request import Request
+from .storage import Storage, storage_of
 
 ASK_AGAIN = 10.0
 """Seconds after which objects that have not come are asked for once more."""
@@ -87,6 +88,7 @@ class _Agent:
         self.run_id, self.there, self.journal, self.outbox = run_id, there, journal, outbox
         self.objects = ObjectStore(there.store)
         self.receiver = Receiver(there.partial, self.objects)
+        self.storage: Storage | None = None
         self.cancel, self.came = threading.Event(), threading.Event()
         self.broken: StoreError | OSError | None = None
         self.inbox = Inbox(run_id, self._on_pack, self._on_message)
@@ -97,6 +99,7 @@ class _Agent:
         self.inbox.start()
         session: Session | None = None
         try:
+            self.outbox.storage = self.storage = storage_of(request.storage)
             self._await_objects(request)
             if self.cancel.is_set():
                 self._cancelled(request)
@@ -153,8 +156,23 @@ class _Agent:
         self.came.set()
 
     def _on_message(self, message: Message) -> None:
-        if message["t"] == "cancel":
-            self._cancel()
+        match message["t"]:
+            case "cancel":
+                self._cancel()
+            case "stored":
+                self._take_out([StoredObject(*row) for row in message["objects"]])
+                self.came.set()
+            case _:
+                pass  # of a newer version of home
+
+    def _take_out(self, objects: Sequence[StoredObject]) -> None:
+        """Home has put these into the store of both sides."""
+        for one in objects:
+            if self.storage is not None and not self.objects.has(one.content_hash, one.format):
+                try:
+                    self.storage.get(one, self.objects, self.there.partial)
+                except InstepError as error:  # it is asked for again, and comes the other way
+                    self.outbox.tell({"t": "note", "text": error.problems[0].what})
 
     def _cancel(self) -> None:
         self.cancel.set()

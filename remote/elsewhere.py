@@ -46,6 +46,7 @@ from .parity import look_here, parity
 from .places import package, slug, submission_id
 from .profile import Profile, profile, profiles
 from .request import Request, upstream_of
+from .storage import storage_of
 from .twin import divergence, part_of
 from .verdict import verdict as judge
 
@@ -286,7 +287,7 @@ class Elsewhere:
         notify({"t": "note", "text": f"attaching {found.name} …"})
         there = attach(session.planner.project, found, declared=declared, env=self._env)
         place = self._prepared(frozen, found, there, notify)
-        request = freeze(session, frozen, asked, found.name)
+        request = freeze(session, frozen, asked, found.name, found.storage)
         keep_request(session.store, request, place)
         one = Followed(request.run_id, found.name, submission_id(request.run_id), "sending")
         going = self._follow(one, request, notify, place=place)
@@ -380,6 +381,7 @@ class Elsewhere:
                 shipper.need if shipper is not None else lambda _: None,
                 partial(self._send_again, going),
                 going.stopped,
+                storage_of(going.profile.storage),
             )
             going.end = follower.go()
             going.one = follower.one
@@ -501,7 +503,9 @@ class Elsewhere:
         last: InstepError | None = None
         for node in reversed(nodes):
             try:
-                fetch_object(Source(port, node, project), one, ObjectStore(self._session.store))
+                fetch_object(
+                    Source(port, node, project, storage_of(found.storage)), one, ObjectStore(self._session.store)
+                )
                 journal.arrived(one.content_hash, one.format)
                 return
             except (MissingObject, ClusterError) as error:

@@ -14,6 +14,7 @@ from ..engine.snapshots.objects import ObjectStore, StoredObject
 from .jobs import JobsPort
 from .packs import alone, keep
 from .places import PIECE_BYTES, linked, live_piece, object_file, piece_file
+from .storage import Storage
 
 Progress = Callable[[int, int], None]
 """Called with bytes that have come, and how many there are."""
@@ -21,11 +22,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the files of a project are on a cluster: the node of the agent."""
+    """Where the files of a project are on a cluster: the agent's node, and the store of both sides, if any."""
 
     port: JobsPort
     node: str
     slug: str
+    storage: Storage | None = None
 
     def file(self, name: str) -> bytes | None:
         """A file below the folder that the agent serves; None if it is not there (yet).
@@ -50,6 +52,9 @@ def fetch_object(source: Source, one: StoredObject, objects: ObjectStore, progre
 
 def _fetch(source: Source, one: StoredObject, path: Path, objects: ObjectStore, progress: Progress | None) -> None:
     name = path.name
+    storage = source.storage
+    if storage is not None and storage.takes(one) and storage.get(one, objects, path.parent):
+        return
     if not one.bytes:
         path.write_bytes(b"")
     elif one.bytes <= PIECE_BYTES:

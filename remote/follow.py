@@ -23,6 +23,7 @@ from .fetch import Source, fetch_live, fetch_object
 from .jobs import Job, JobsPort
 from .places import DOCUMENT, ROLLED, roll, segment
 from .profile import Fetch
+from .storage import Storage
 
 Message = dict[str, Any]  # Any: JSON
 Say = Callable[[Message], None]
@@ -58,6 +59,7 @@ class Follower:
     on_need: Callable[[dict[str, int]], None]
     on_unsent: Callable[[], None]
     stopped: threading.Event
+    storage: Storage | None = None
     lost_since: float | None = None
     why: str = ""
     _roll: bool = True
@@ -128,7 +130,7 @@ class Follower:
             self.on_unsent()
             return None
         if job.driver_node_id is not None:
-            source = Source(self.port, job.driver_node_id, self.slug)
+            source = Source(self.port, job.driver_node_id, self.slug, self.storage)
             first = source.file(f"runs/{self.one.run_id}/{segment(1)}")
             if first is not None:
                 self.source = source

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import ClusterError
+from ..engine.errors import ClusterError, StoreError
 from ..engine.ids import Digest, Json, RunId, StepName
 from ..engine.plan import Facts, Plan, outputs_of
 from ..engine.requests import RunRequest
@@ -26,6 +26,7 @@ from .package import ensure_package
 from .packs import packed, pieces
 from .places import package, slug, submission_id
 from .request import FileAt, Request, Row, code_rows, files_of, known_for
+from .storage import storage_of
 
 Message = dict[str, Any]  # Any: JSON
 WINDOW = 3
@@ -51,7 +52,7 @@ class Frozen:
     share: float = 1.0
 
 
-def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str) -> Request:
+def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str, storage: str | None = None) -> Request:
     """Begin the run here: its number, its snapshot, its bytes in the store; the request to send. From now on it is in
     the history, as on its way. Raises ProjectError for input files that cannot be sent, StoreError."""
     facts, plan, selected, forced = frozen.facts, frozen.plan, frozen.selected, frozen.forced
@@ -91,6 +92,7 @@ def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str) -> 
         replay_of=frozen.replay_of,
         requested=asked.steps,
         share=frozen.share,
+        storage=storage,
         cache=known.cache,
         artifacts=known.artifacts,
         known=list(rows.values()),
@@ -157,6 +159,7 @@ class Shipper:
         self._port, self._request, self._objects, self._say = port, request, objects, say
         self._thread: threading.Thread | None = None
         self._number = 0
+        self._tried_storage = False
         self.ended = threading.Event()
 
     def need(self, have: Mapping[str, int]) -> None:
@@ -172,6 +175,7 @@ class Shipper:
         total = sum(one.bytes - have for one, have in wanted)
         sent = 0
         try:
+            wanted = self._stored(wanted)
             for pack in pieces(wanted):
                 while not self._room() and not self.ended.wait(0.05):
                     pass
@@ -181,10 +185,26 @@ class Shipper:
                 self._port.put_package(self._pack_name(self._number), packed(pack, self._objects))
                 sent += sum(one.size for one in pack)
                 self._say({"t": "shipping", "sent": sent, "of": total})
-        except ClusterError as error:  # the agent asks again for what has not come
+        except (ClusterError, StoreError) as error:  # the agent asks again for what has not come
             self._say({"t": "note", "text": f"sending stopped: {error.problems[0].what}"})
         except OSError as error:
             self._say({"t": "note", "text": f"cannot read what is to be sent: {error}"})
+
+    def _stored(self, wanted: Sequence[tuple[StoredObject, int]]) -> Sequence[tuple[StoredObject, int]]:
+        """Put large objects into the store of both sides, once; what is left to be sent otherwise. What the agent could
+        not get from there, it asks for again, and then it is sent."""
+        storage = storage_of(self._request.storage)
+        if storage is None or self._tried_storage:
+            return wanted
+        self._tried_storage = True
+        large = [one for one, _ in wanted if storage.takes(one)]
+        for one in large:
+            if not storage.has(one):
+                storage.put(one, self._objects)
+        if large:
+            told = {"t": "stored", "objects": [_row(one) for one in large]}
+            self._port.put_package(package(self._request.run_id, "say", 0), json.dumps(told).encode())
+        return [(one, have) for one, have in wanted if not storage.takes(one)]
 
     def _room(self) -> bool:
         oldest = self._number - WINDOW + 1

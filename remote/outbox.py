@@ -17,12 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import StoreError
+from ..engine.errors import InstepError, StoreError
 from ..engine.ids import RunId
+from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import LiveClosed
 from ..engine.snapshots.writing_json import from_json
 from .feed import FeedJournal
 from .places import PIECE_BYTES, ROLLED, There, live_piece, object_file, piece_file, roll, segment
+from .storage import Storage
 
 Message = dict[str, Any]  # Any: JSON
 PAUSE = 0.05
@@ -38,11 +40,13 @@ class Outbox:
 
     def __init__(self, there: There, run_id: RunId, journal: FeedJournal) -> None:
         self._there, self._folder, self._journal = there, there.feed(run_id), journal
-        self._id = journal.journal_id
+        self._id, self._objects = journal.journal_id, ObjectStore(there.store)
         self._number, self._fed = last_segment(self._folder)
         self._told: list[Message] = []
         self._lock = threading.Lock()
         self._written = 0.0
+        self.storage: Storage | None = None
+        """Where large objects go, once the agent knows."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go, name="outbox", daemon=True)
         self._thread.start()
@@ -83,7 +87,7 @@ class Outbox:
                 return False
         number, last = self._number + 1, fed[-1][0] if fed else self._fed
         for _, body in fed:
-            self._cut(body)
+            self._hand_out(body)
         # The bodies are JSON already; reading and writing them again would double the cost of a large fan-out.
         writings = ",".join(body for _, body in fed)
         seen = json.dumps(told, ensure_ascii=False)
@@ -97,19 +101,33 @@ class Outbox:
             self._roll(self._number // ROLLED - 1)
         return True
 
-    def _cut(self, body: str) -> None:
-        """Put large files there in pieces, before anybody is told of them."""
+    def _hand_out(self, body: str) -> None:
+        """Put large files where home can get them, before anybody is told of them."""
         if '"objects":' not in body and '"live_closed"' not in body:
             return
         writing = from_json(json.loads(body))
-        for content, format, size, _ in writing.objects:
-            if size > PIECE_BYTES:
-                name = f"{content}.{format}"
-                self._pieces(self._there.store / object_file(name), partial(piece_file, name), size)
+        for row in writing.objects:
+            one = StoredObject(*row)
+            if not self._stored(one) and one.bytes > PIECE_BYTES:
+                name = f"{one.content_hash}.{one.format}"
+                self._pieces(self._there.store / object_file(name), partial(piece_file, name), one.bytes)
         for one in writing.events:
             if isinstance(one, LiveClosed) and one.bytes > PIECE_BYTES:
                 name = one.path.removeprefix("runs/")
                 self._pieces(self._there.store / one.path, partial(live_piece, name), one.bytes)
+
+    def _stored(self, one: StoredObject) -> bool:
+        """Whether it is in the store of both sides now; where that does not answer, the other way is taken."""
+        here = self._objects.has(one.content_hash, one.format)
+        if self.storage is None or not here or not self.storage.takes(one):
+            return False
+        try:
+            if not self.storage.has(one):
+                self.storage.put(one, self._objects)
+        except InstepError as error:
+            self.tell({"t": "note", "text": error.problems[0].what})
+            return False
+        return True
 
     def _pieces(self, path: Path, name: Callable[[int], str], size: int) -> None:
         if not path.exists():
