@@ -25,15 +25,13 @@ class Storage:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:  # Any: a file system of pyarrow, whose stubs are incomplete
-        from pyarrow.fs import FileSystem
-
+        systems = _systems()
         try:
-            found: Any = FileSystem.from_uri(self.url)
+            system, path = systems.FileSystem.from_uri(self.url)
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"storage {self.url} cannot be used: {error}", mend="Mend `storage` in instep.toml."
-            ) from None
-        return found[0], str(found[1]).rstrip("/")
+            what = f"storage {self.url} cannot be used: {error}"
+            raise StoreError(what, mend="Mend `storage` in instep.toml.") from None
+        return system, path.rstrip("/")
 
     def takes(self, one: StoredObject) -> bool:
         return one.bytes >= LARGE_BYTES
