@@ -95,7 +95,8 @@ AT_WORK = (
     {"t": "ray", "state": "ready", "why": ""},
     sent_off(),
     elsewhere({"t": "step", "step": "clean", "state": "done", "counts": {}, "seconds": 1.0}),
-    elsewhere({"t": "step", "step": "train", "state": "running", "counts": {}}),
+    # Begun before the screen was there: how long it takes is not told, and looks the same every time.
+    elsewhere({"t": "step", "step": "train", "state": "storing", "counts": {}}),
 )
 """What an engine says while a run goes on on a cluster."""
 
