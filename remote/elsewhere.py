@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from ..engine.errors import (
     ClusterError,
     ClusterRefused,
     InstepError,
-    MissingObject,
     Problem,
     ProjectError,
     StoreError,
@@ -31,14 +30,13 @@ from ..engine.replay import snapshot, verdict
 from ..engine.requests import RunRequest
 from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal
-from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import HIDDEN, RunEnded, RunNoted, StepEnded
+from .bring import bring
 from .build import ensure_environment, lock_of
 from .cluster import attach, connect
 from .facts import ClusterFacts
-from .fetch import Source, fetch_object
-from .follow import End, Follower, Message, Say, document_of
-from .jobs import JobsPort
+from .follow import Follower, Message, Say
+from .going import Going, attempt_of, document_for
 from .looking import Looking, tried
 from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_place, kept_request, resumed, submit
 from .outside import Outside
@@ -58,41 +56,13 @@ STOP_SECONDS = 4.0
 """After a cancel: how long the agent may take before its job is stopped."""
 
 
-@dataclass(slots=True)
-class _Going:
-    """One run that is followed. `listeners` are told what comes; `done` is set when nothing more will."""
-
-    one: Followed
-    number: int
-    profile: Profile
-    request: Request | None
-    port: JobsPort
-    stopped: threading.Event = field(default_factory=threading.Event)
-    done: threading.Event = field(default_factory=threading.Event)
-    listeners: list[Say] = field(default_factory=list[Say])
-    end: End | None = None
-    problems: list[Message] = field(default_factory=list[Message])
-    document: Document | None = None
-    cancels: int = 0
-    why: str = ""
-    submitting: threading.Lock = field(default_factory=threading.Lock)
-    place: Place | None = None
-
-    def say(self, message: Message) -> None:
-        if message["t"] == "error":
-            self.problems += message["problems"]
-            return
-        for one in list(self.listeners):
-            one(message)
-
-
 class Elsewhere:
     """Implements `engine.service.Elsewhere`. `tell` is told what every screen is to hear. Methods may be called from
     any thread."""
 
     def __init__(self, session: Session, tell: Say, look_again: Callable[[], None]) -> None:
         self._session, self._tell, self._look_again = session, tell, look_again
-        self._going: dict[RunId, _Going] = {}
+        self._going: dict[RunId, Going] = {}
         self._env: Mapping[str, str] = dict(os.environ)
         self._lock = threading.Lock()
         self._looking = Looking(session)
@@ -163,7 +133,7 @@ class Elsewhere:
                     if request is not None:
                         going.say(self._again(going, request))
 
-    def _again(self, going: _Going, request: Request) -> Message:
+    def _again(self, going: Going, request: Request) -> Message:
         """What a screen must know of a run that is taken up: its steps, and which of them have ended."""
         events = self._session.journal.events_of(request.run_id)
         done = {one.step for one in events if isinstance(one, StepEnded) and one.state in ("done", "reused")}
@@ -241,15 +211,7 @@ class Elsewhere:
 
         Raises MissingObject where a cluster has lost one, ClusterError where it cannot be asked now.
         """
-        with Journal(self._session.journal.path) as journal:
-            rows = journal.objects_named(names)
-            total = sum(row[2] for row in rows)
-            notify({"t": "note", "text": f"fetching {len(rows)} objects, {total / 1e6:,.1f} MB"})
-            for row in rows:
-                one = StoredObject(*row[:4])
-                found = profile(self._session.planner.project, row[4].removeprefix("away:"))
-                with connect(found, self._env) as port:
-                    self._fetch(port, found, one, journal)
+        bring(self._session, names, self._env, notify)
 
     def close(self) -> None:
         for one in list(self._going.values()):
@@ -281,7 +243,7 @@ class Elsewhere:
             forced = Planner.steps_named(facts.graph, asked.wishes.forced)
         yield Frozen(facts, plan, selected, forced, code), found, None
 
-    def _send(self, frozen: Frozen, found: Profile, asked: RunRequest, notify: Say) -> _Going:
+    def _send(self, frozen: Frozen, found: Profile, asked: RunRequest, notify: Say) -> Going:
         session = self._session
         declared = {name for step in frozen.facts.graph.steps.values() for name in step.options.env}
         notify({"t": "note", "text": f"attaching {found.name} …"})
@@ -325,12 +287,12 @@ class Elsewhere:
 
     # Following
 
-    def _follow(self, one: Followed, request: Request | None, *listeners: Say, place: Place | None = None) -> _Going:
+    def _follow(self, one: Followed, request: Request | None, *listeners: Say, place: Place | None = None) -> Going:
         """`place` is given by who is about to submit it, and gives `submitting` back when that is done."""
         session = self._session
         found = profile(session.planner.project, one.cluster)
         _, number = session.journal.new_run(one.run_id)
-        going = _Going(one, number, found, request, connect(found, self._env))
+        going = Going(one, number, found, request, connect(found, self._env))
         if place is not None:
             going.place = place
             going.submitting.acquire()
@@ -340,11 +302,11 @@ class Elsewhere:
         threading.Thread(target=self._go, args=(going,), name=f"follow-{number}", daemon=True).start()
         return going
 
-    def _tell_all(self, going: _Going, message: Message) -> None:
+    def _tell_all(self, going: Going, message: Message) -> None:
         if message["t"] != "taken":
             self._tell({"t": "elsewhere", "run": going.number, "target": going.profile.name, "message": message})
 
-    def _go(self, going: _Going) -> None:
+    def _go(self, going: Going) -> None:
         try:
             self._to_the_end(going)
         except InstepError as error:
@@ -363,9 +325,9 @@ class Elsewhere:
             self._session.project()
             self._look_again()
 
-    def _to_the_end(self, going: _Going) -> None:
+    def _to_the_end(self, going: Going) -> None:
         session = self._session
-        for attempt in range(_attempt_of(going.one.submission), ATTEMPTS + 1):
+        for attempt in range(attempt_of(going.one.submission), ATTEMPTS + 1):
             shipper = (
                 Shipper(going.port, going.request, session.objects, going.say) if going.request is not None else None
             )
@@ -388,7 +350,7 @@ class Elsewhere:
             if shipper is not None:
                 shipper.ended.set()
             if going.end == "ended":
-                going.document = _document(follower, going)
+                going.document = document_for(follower, going)
             if going.end in ("ended", "stopped"):
                 return
             going.why = follower.why
@@ -401,12 +363,12 @@ class Elsewhere:
             self._take_up(going, attempt + 1)
         self._lost(going)
 
-    def _heard(self, going: _Going, message: Message) -> None:
+    def _heard(self, going: Going, message: Message) -> None:
         going.say(message)
         if message["t"] == "taken":
             self._look_again()
 
-    def _take_up(self, going: _Going, attempt: int) -> None:
+    def _take_up(self, going: Going, attempt: int) -> None:
         """Have another agent go on with a run whose job died; following finds out if it could not be sent."""
         assert going.request is not None
         why = f" ({going.why})" if going.why else ""
@@ -417,17 +379,17 @@ class Elsewhere:
             going.one = replace(going.one, submission=name, state="sending")
             journal.follow(going.one)
 
-    def _send_again(self, going: _Going) -> None:
+    def _send_again(self, going: Going) -> None:
         """The cluster does not know the job: it was not submitted yet, or that failed. Raises ClusterError."""
         if going.request is not None and not going.submitting.locked():
             with going.submitting:
                 place = going.place or kept_place(self._session.store, going.one.run_id) or self._place(going)
-                submit(going.port, going.request, place, attempt=_attempt_of(going.one.submission))
+                submit(going.port, going.request, place, attempt=attempt_of(going.one.submission))
 
-    def _place(self, going: _Going) -> Place:
+    def _place(self, going: Going) -> Place:
         return Place(attach(self._session.planner.project, going.profile, env=self._env).interpreter)
 
-    def _taken_up_elsewhere(self, going: _Going, attempt: int) -> bool:
+    def _taken_up_elsewhere(self, going: Going, attempt: int) -> bool:
         """Whether its sender has another job go on with the run; that the last one died may be seen later there."""
         name = submission_id(going.one.run_id, attempt)
         deadline = time.monotonic() + OTHERS_SECONDS
@@ -441,7 +403,7 @@ class Elsewhere:
             going.stopped.wait(1.0)
         return False
 
-    def _lost(self, going: _Going) -> None:
+    def _lost(self, going: Going) -> None:
         """The cluster does not know the run any more, or its jobs died: what came is kept, the run is interrupted."""
         one = going.one
         with Journal(self._session.journal.path) as journal:
@@ -461,7 +423,7 @@ class Elsewhere:
         mend = "What had finished is kept. `instep run` goes on from there here, `instep run --on NAME` on a cluster."
         going.problems.append({"what": what, "place": None, "why": going.why, "mend": mend})
 
-    def _await(self, going: _Going, notify: Say, cancel: threading.Event) -> Document:
+    def _await(self, going: Going, notify: Say, cancel: threading.Event) -> Document:
         """Until it has ended; a cancel is passed on once. Raises StoreError with what kept it from ending well."""
         while not going.done.wait(0.05):
             if cancel.is_set() and not going.cancels:
@@ -479,7 +441,7 @@ class Elsewhere:
             mend="`instep attach` follows it again.",
         )
 
-    def _cancel(self, going: _Going) -> None:
+    def _cancel(self, going: Going) -> None:
         """Ask the agent, then end its job; while the cluster is out of sight, until it is not."""
         going.cancels = max(1, going.cancels)
         said = package(going.one.run_id, "say", time.time_ns() // 1_000_000)
@@ -491,38 +453,6 @@ class Elsewhere:
                 return
             except ClusterError:
                 going.done.wait(1.0)
-
-    # Objects
-
-    def _fetch(self, port: JobsPort, found: Profile, one: StoredObject, journal: Journal) -> None:
-        """From whichever node has it: where the runs of this project were followed."""
-        project = slug(self._session.planner.project.name)
-        nodes = dict.fromkeys(
-            each.node.split()[0] for each in journal.followed() if each.cluster == found.name and each.node
-        )
-        last: InstepError | None = None
-        for node in reversed(nodes):
-            try:
-                fetch_object(
-                    Source(port, node, project, storage_of(found.storage)), one, ObjectStore(self._session.store)
-                )
-                journal.arrived(one.content_hash, one.format)
-                return
-            except (MissingObject, ClusterError) as error:
-                last = error
-        raise last or MissingObject(f"nobody knows on which node of {found.name} {one.content_hash[:12]}… is")
-
-
-def _document(follower: Follower, going: _Going) -> Document | None:
-    source = follower.source
-    deadline = time.monotonic() + 10
-    while source is not None and time.monotonic() < deadline and not going.problems:
-        with suppress(ClusterError):
-            found = document_of(source, going.one.run_id)
-            if found is not None:
-                return found
-        time.sleep(0.1)
-    return None
 
 
 def _quietly(notify: Say) -> Say:
@@ -537,8 +467,3 @@ def _quietly(notify: Say) -> Say:
 
 def _note(notify: Say, text: str) -> None:
     notify({"t": "note", "text": text})
-
-
-def _attempt_of(submission: str) -> int:
-    last = submission.rpartition("-")[2]
-    return int(last) if last.isdigit() and len(last) < 3 else 1
