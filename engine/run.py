@@ -78,6 +78,7 @@ class Run:
         self._files_before: dict[str, int] = {}
         self._lost: dict[StepName, Failure] = {}
         self._end: instructions.RunEnd | None = None
+        self._reports: list[dict[str, Any]] = []  # Any: JSON messages
 
     def emit(self, event: ExecutorEvent) -> None:
         """The executor's side: tell the loop."""
@@ -165,13 +166,18 @@ class Run:
             self._recorder.flush()
 
     def _handle(self, event: events.Event) -> None:
-        """Tell the machine, carry out what it says, and write down what is to be kept before going on."""
+        """Tell the machine, carry out what it says, and write down what is to be kept before going on.
+
+        What ended is told when it is written: what cannot be kept (the disk is full) was not told as done.
+        """
         todo = list(self._machine.handle(event))
         while todo:
             answer = self._carry_out(todo.pop(0))
             if answer is not None:
                 todo += self._machine.handle(answer)
         self._recorder.flush()
+        reports, self._reports = self._reports, []
+        self._tell_all(reports)
         for note in self._recorder.notes:
             self._notify({"t": "note", "text": note})
         self._recorder.notes.clear()
@@ -378,7 +384,7 @@ class Run:
             message["reasons"] = self._recorder.reasons(one.step)
         if fan is not None:
             message["items"] = len(fan)
-        self._notify(message)
+        self._reports.append(message)
 
     def _tell_all(self, messages: Sequence[dict[str, Any]]) -> None:
         for message in messages:

@@ -102,7 +102,7 @@ def project() -> Iterator[Project]:
 
 
 def engine(project: Project) -> psutil.Process:
-    words = ["instep.engine.service", str(project.root)]
+    words = ["instep.remote.service", str(project.root)]
     return next(one for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [])[-2:] == words)
 
 
