@@ -188,7 +188,8 @@ def test_another_user_of_the_machine_gets_nothing(project: Project):
 
     got = as_nobody(attack)
     # Numbers about Ray itself (memory, tasks) in Prometheus' format: SECURITY.md says so.
-    assert [one for one in got if one != "ray::DashboardAgent answers metrics"] == []
+    # With `ray[default]` installed more than one of its processes does so.
+    assert [one for one in got if not one.endswith(" answers metrics")] == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
