@@ -101,8 +101,10 @@ class Elsewhere:
         )
         going = self._send(part, found, replace(asked, note="twin"), _quietly(notify))
         there = going.one.run_id
-        session.journal.append(RunNoted(there, name=f"{HIDDEN}twin"))
-        self._await(going, notify, cancel)
+        try:
+            self._await(going, notify, cancel)
+        finally:  # what comes from there names the run anew
+            session.journal.append(RunNoted(there, name=f"{HIDDEN}twin"))
         differs = divergence(session, part, here, there)
         if differs:
             raise ClusterRefused(

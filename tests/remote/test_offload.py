@@ -149,3 +149,19 @@ def test_a_step_with_run_on_goes_there_and_the_others_stay(site: Site) -> None:
     assert rows["loud"][0] == "gpu"
     assert site.instep("runs", "--json")["runs"][0]["run"] == here["run"], "the runs there are hidden"
     site.write("instep.toml", table)
+
+
+@pytest.mark.ray
+def test_twins_go_first_and_stop_what_would_differ(site: Site) -> None:
+    site.write("pipeline.py", PIPELINE.replace("factor: int = 2", "factor: int = 7"))
+    there = site.instep("run", "--on", "gpu", "--twin", "0.5", "--json")
+    assert (there["state"], there["metrics"]["total.sum"]) == ("done", 70)
+    assert {one["name"] for one in there["steps"] if one["state"] == "reused"} >= {"total"}, "its twin there was it"
+
+    site.write(
+        "pipeline.py", PIPELINE + "\n    @step\n    def where():\n        import os\n        return os.getcwd()\n"
+    )
+    refused = site.instep("run", "where", "--on", "gpu", "--twin", "1", ok=False)
+    assert "the twins differ, nothing more was sent: where" in str(refused["err"]) + str(refused["out"])
+    newest = site.instep("runs", "--json")["runs"][0]
+    assert newest["run"] == there["run"], "twins are hidden, and nothing else was run"
