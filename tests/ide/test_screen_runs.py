@@ -31,11 +31,11 @@ async def test_s_sorts_by_the_column_under_the_cursor(same: Path) -> None:
     async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
         names = [one.name for one in app.here.grid.body.columns]
-        for _ in range(names.index("total.sum") - 1):
+        for _ in range(names.index("total.weight") - 1):
             await pilot.press("l")
         await pilot.press("s")
-        assert app.here.choice.sort == "total.sum"
-        assert shown(app)[-1] == 2, "18 is the largest"
+        assert app.here.choice.sort == "total.weight"
+        assert shown(app)[-1] == 2, "3 is the largest"
         await pilot.press("s")
         assert shown(app)[0] == 2
         await pilot.press("s")
@@ -94,18 +94,18 @@ async def test_a_deleted_run_comes_back_with_u(root: Path) -> None:
 async def test_columns_are_chosen_and_remembered(root: Path) -> None:
     async with opened(root, place="runs") as (app, pilot):
         await listed(app, pilot)
-        assert "total.sum" in app.here.choice.metrics
+        assert "total.count" in app.here.choice.metrics
         await pilot.press("t")
         await until(pilot, lambda: hasattr(app.screen, "_names"))
         names = app.screen._names
-        for _ in range(names.index("total.sum")):
+        for _ in range(names.index("total.count")):
             await pilot.press("j")
         await pilot.press("space", "enter")
-        await until(pilot, lambda: "total.sum" not in app.here.choice.metrics)
+        await until(pilot, lambda: "total.count" not in app.here.choice.metrics)
         app.leave()
     async with opened(root, place="runs") as (app, pilot):
         await listed(app, pilot)
-        assert "total.sum" not in app.here.choice.metrics
+        assert "total.count" not in app.here.choice.metrics
 
 
 async def test_marks_are_a_and_b_and_c_goes_to_compare(same: Path) -> None:
