@@ -105,6 +105,7 @@ class Elsewhere:
             self._await(going, notify, cancel)
         finally:  # what comes from there names the run anew
             session.journal.append(RunNoted(there, name=f"{HIDDEN}twin"))
+            session.project()
         differs = divergence(session, part, here, there)
         if differs:
             raise ClusterRefused(
