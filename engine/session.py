@@ -36,7 +36,7 @@ from .snapshots import lease
 from .snapshots.gate import OBJECTS, hold
 from .snapshots.journal import Journal, Writing
 from .snapshots.objects import ObjectStore
-from .snapshots.records import HIDDEN, RunContext, RunEnded, RunNoted, RunStarted
+from .snapshots.records import RunContext, RunEnded, RunStarted, hide
 from .watch import Watcher
 
 _NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
@@ -315,7 +315,7 @@ class Session:
             try:
                 began = time.monotonic()
                 run_id, number = self.journal.new_run()
-                self.journal.append(RunNoted(run_id, name=f"{HIDDEN}twin"))
+                self.journal.append(hide(run_id, "twin"))
                 asked = RunRequest(tuple(sorted(forced)), env=facts.env, note="twin")
                 origin = replace(Origin.here(), share=share)
                 setting = self.begin(run_id, number, asked, facts, code, notify, origin=origin)
@@ -396,7 +396,7 @@ class Session:
         """The newest run that a person made, not one that explains others."""
         journal = self._known.journal
         recent = [(number, run_id) for number, run_id, *_ in journal.runs(100)]
-        return next((one for one in recent if not journal.is_hidden(one[0], HIDDEN)), recent[0] if recent else None)
+        return next((one for one in recent if not journal.is_hidden(one[0])), recent[0] if recent else None)
 
     def selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
         """The steps asked for and all that they need; for a file save without those that wait for a key."""

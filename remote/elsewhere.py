@@ -30,7 +30,7 @@ from ..engine.replay import snapshot, verdict
 from ..engine.requests import RunRequest
 from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal
-from ..engine.snapshots.records import HIDDEN, RunEnded, RunNoted, StepEnded
+from ..engine.snapshots.records import RunEnded, StepEnded, hide
 from .bring import bring
 from .build import ensure_environment, lock_of
 from .cluster import attach, connect
@@ -101,11 +101,8 @@ class Elsewhere:
         )
         going = self._send(part, found, replace(asked, note="twin"), _quietly(notify))
         there = going.one.run_id
-        try:
-            self._await(going, notify, cancel)
-        finally:  # what comes from there names the run anew
-            session.journal.append(RunNoted(there, name=f"{HIDDEN}twin"))
-            session.project()
+        session.journal.append(hide(there, "twin"))
+        self._await(going, notify, cancel)
         differs = divergence(session, part, here, there)
         if differs:
             raise ClusterRefused(

@@ -27,7 +27,7 @@ from ..engine.scheduler.live import now_us
 from ..engine.session import Session
 from ..engine.snapshots.artifact import ItemRef
 from ..engine.snapshots.journal import Cached, Journal
-from ..engine.snapshots.records import HIDDEN, LiveClosed, RunNoted, StepEnded
+from ..engine.snapshots.records import LiveClosed, StepEnded, hide
 from .offload import Frozen
 from .request import upstream_of
 
@@ -79,7 +79,7 @@ class Outside:
         try:
             document = self._run(run, step, cluster, next(iter(sent.waiting.values())).code, sent.cancel)
             told = RunId(document["id"])
-            self._session.journal.append(RunNoted(told, name=f"{HIDDEN}{step} of run {run.number}"))
+            self._session.journal.append(hide(told, f"{step} of run {run.number}"))
         except InstepError as error:
             one = error.problems[0]
             told = Failure("executor", f"{step} could not be run on {cluster}: {one.what}", one.why, one.mend)

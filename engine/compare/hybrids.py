@@ -18,7 +18,7 @@ from ..planner import Planner, Wishes
 from ..requests import RunRequest
 from ..results import output_metrics
 from ..snapshots.journal import Basis, Journal, Writing
-from ..snapshots.records import HIDDEN, RunNoted, StepEnded
+from ..snapshots.records import StepEnded, hide
 from .factors import Factor
 from .facts import RunFacts
 from .hybrid_code import hybrid_code
@@ -125,8 +125,7 @@ class Bench:
         code = {**self._planner.code, **self._planner.sources.data}
         before = session.journal.basis(selected)
         setting = session.begin(run_id, number, request, facts, code, notify)
-        # After `begin`, which gives a run its name too: the last word counts.
-        session.journal.append(RunNoted(run_id, name=f"{HIDDEN}{note}"))
+        session.journal.append(hide(run_id, note))
         try:
             document = session.execute(setting, facts, plan, selected, request, notify, cancel, began)
         finally:

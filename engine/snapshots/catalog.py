@@ -15,7 +15,6 @@ from ..ids import Digest, StepRunId
 from ..scheduler.live import read_live
 from .artifact import Artifact
 from .queries import Lag, Reader, condition, reader
-from .records import HIDDEN
 from .upkeep import Upkeep
 
 Document = dict[str, Any]  # Any: JSON as docs/json.md describes it
@@ -311,7 +310,7 @@ class Catalog:
         """The newest run that a person made. Runs that explain others are few and come in a row, so they are asked for
         one by one: the catalog would have to be opened for it."""
         with Upkeep(self.store / "journal.sqlite") as journal:
-            return next((one for one in numbers if not journal.is_hidden(one, HIDDEN)), numbers[0])
+            return next((one for one in numbers if not journal.is_hidden(one)), numbers[0])
 
     def _numbers(self) -> list[int]:
         if not (self.store / "journal.sqlite").is_file():

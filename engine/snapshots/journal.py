@@ -20,7 +20,7 @@ from ..errors import StoreBusy, StoreError
 from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
 from ..lone_surrogates import as_text
 from .artifact import Artifact
-from .records import RECORDS, Definitions, Record, RunEnded, StepEnded, StepStarted
+from .records import HIDDEN, RECORDS, Definitions, Record, RunEnded, StepEnded, StepStarted
 from .schema import SCHEMA, bring_up
 from .second_copy import FILE, Put, Transaction
 
@@ -376,15 +376,17 @@ class Journal:
         sql = "select number, run_id, state, started_us, ended_us from run order by number desc limit ?"
         return [(row[0], RunId(row[1]), row[2], row[3], row[4]) for row in self._rows(sql, (limit or -1,))]
 
-    def is_hidden(self, number: int, mark: str) -> bool:
-        """Whether the name that a run was last given begins with `mark`."""
+    def is_hidden(self, number: int) -> bool:
+        """Whether lists leave a run out: what was said of it last counts."""
         rows = self._rows(
             "select body from event where run_id=(select run_id from run where number=?) and kind='run_noted'"
             " order by seq desc",
             (number,),
         )
-        names = (json.loads(body).get("name") for (body,) in rows)
-        return str(next((name for name in names if name is not None), "")).startswith(mark)
+        said = [json.loads(body) for (body,) in rows]
+        told = next((one["hidden"] for one in said if one.get("hidden") is not None), None)
+        named = next((one["name"] for one in said if one.get("name") is not None), "")  # stores of 0.1.0's first days
+        return named.startswith(HIDDEN) if told is None else told
 
     def run_id(self, number: int) -> RunId | None:
         rows = self._rows("select run_id from run where number=?", (number,))

@@ -81,6 +81,11 @@ class RunNoted(_Record):
     hidden: bool | None = None
 
 
+def hide(run_id: RunId, why: str) -> RunNoted:
+    """Leave a run out of lists; `why` is its name."""
+    return RunNoted(run_id, name=f"{HIDDEN}{why}", hidden=True)
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnded(_Record):
     kind: ClassVar[str] = "run_ended"

@@ -157,6 +157,8 @@ def test_twins_go_first_and_stop_what_would_differ(site: Site) -> None:
     there = site.instep("run", "--on", "gpu", "--twin", "0.5", "--json")
     assert (there["state"], there["metrics"]["total.sum"]) == ("done", 70)
     assert {one["name"] for one in there["steps"] if one["state"] == "reused"} >= {"total"}, "its twin there was it"
+    newest = site.instep("runs", "--json")["runs"][0]
+    assert newest["run"] == there["run"], "twins are hidden, and nothing else was run"
 
     site.write(
         "pipeline.py", PIPELINE + "\n    @step\n    def where():\n        import os\n        return os.getcwd()\n"

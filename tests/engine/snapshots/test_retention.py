@@ -84,7 +84,8 @@ class Filler:
         if baseline:
             writing.events.append(RunNoted(run, baseline=True))
         self.journal.write(writing)
-        self.journal._db.execute("update run set started_us=? where run_id=?", (at, run))
+        with self.journal._transaction() as put:
+            put("update run set started_us=? where run_id=?", (at, run))
         self.refers[number] = names
         return number
 
