@@ -85,7 +85,7 @@ class Filler:
             writing.events.append(RunNoted(run, baseline=True))
         self.journal.write(writing)
         with self.journal._transaction() as put:
-            put("update run set started_us=? where run_id=?", (at, run))
+            put("update run set started_us=? where run_id=?", [(at, run)])
         self.refers[number] = names
         return number
 
