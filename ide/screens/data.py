@@ -331,7 +331,7 @@ class DataPlace(Place):
         try:
             told = await self.host.ask("export", content=version.content, path=path)
             if "exists" in told:
-                if not await self.host.push_screen_wait(Question(f"{clean(told['exists'])} is there: overwrite it?")):
+                if not await self.host.push_screen_wait(Question(f"overwrite it? {clean(told['exists'])} is there")):
                     return
                 told = await self.host.ask("export", content=version.content, path=path, overwrite=True)
         except InstepError as error:
