@@ -24,6 +24,7 @@ from .worker import execute
 
 _LOOK_SECONDS = 0.005
 _LOOK_SLOWLY_SECONDS = 0.05
+_WATCH_SECONDS = 0.5
 CAPACITY_SECONDS = 2.0
 _NODE_SECONDS = 2.0
 """How long after its worker a node may be known to be gone."""
@@ -59,35 +60,56 @@ class RayExecutor:
         self,
         emit: Emit,
         local: LocalRay | None = None,
+        start_again: Callable[[], LocalRay] | None = None,
         run: Callable[[Assignment], Outcome | Failure] = run_step,
     ) -> None:
-        """`local` is a Ray that ends with this executor, `run` what its workers are given an assignment to do with."""
+        """`local` is a Ray that ends with this executor, `start_again` makes another in its place where it dies first;
+        `run` is what its workers are given an assignment to do with.
+        """
         import ray
 
-        self._local = local
-
+        self._local, self._start_again = local, start_again
         self._ray: Any = ray  # Any: its decorators and errors have no types that a checker can follow
         self._emit_event = emit
-        self._run: Any = ray.remote(max_retries=0, max_calls=0)(run)
-        # A process that has used a GPU keeps some of its memory (JAX nearly all of it) for as long as it lives.
-        self._run_once: Any = ray.remote(max_retries=0, max_calls=1)(run)
-        self._own_node: str = ray.get_runtime_context().get_node_id()
+        self._step = run
+        self._connect()
         self._lock = threading.Lock()
         self._launched: dict[LaunchId, _Launched] = {}
         self._unseen = threading.Event()
+        self._up = threading.Event()
+        self._up.set()
+        self._ending = threading.Lock()
         self._closed = False
         threading.Thread(target=self._look_for_started, name="instep-ray-started", daemon=True).start()
+        if start_again is not None:
+            threading.Thread(target=self._watch, name="instep-ray-watch", daemon=True).start()
 
     @classmethod
     def start_local(cls, store: Path, local: Local, emit: Emit) -> "RayExecutor":
         """Start a private Ray for the project with that store, warm its workers up. Raises ExecutorError."""
-        running = start_local(store, local.cpus, local.gpus, local.memory, local.resources)
-        executor = cls(emit, running)
+
+        def start() -> LocalRay:
+            return start_local(store, local.cpus, local.gpus, local.memory, local.resources)
+
+        running = start()
+        executor = cls(emit, running, start)
         executor.warm(int(executor.capacity().cpus))
         running.record()
         return executor
 
+    def _connect(self) -> None:
+        """What belongs to one Ray and not to the next."""
+        self._run: Any = self._ray.remote(max_retries=0, max_calls=0)(self._step)
+        # A process that has used a GPU keeps some of its memory (JAX nearly all of it) for as long as it lives.
+        self._run_once: Any = self._ray.remote(max_retries=0, max_calls=1)(self._step)
+        self._own_node: str = self._ray.get_runtime_context().get_node_id()
+        self._first = self._counted()
+
     def capacity(self) -> Resources:
+        """A Ray of our own is as it was started, whether it can be asked or not."""
+        return self._first if self._start_again is not None else self._counted()
+
+    def _counted(self) -> Resources:
         total: dict[str, float] = dict(self._ray.cluster_resources())
         custom = {name: size for name, size in total.items() if not _builtin(name)}
         return Resources(total.get("CPU", 0), total.get("GPU", 0), int(total.get("memory", 0)), custom)
@@ -99,6 +121,7 @@ class RayExecutor:
             task.remote()
 
     def launch(self, assignment: Assignment) -> None:
+        self._up.wait()
         launched = _Launched(assignment)
         with self._lock:
             self._launched[assignment.launch] = launched
@@ -108,6 +131,8 @@ class RayExecutor:
             launched.ref = run.options(name=assignment.step, **options).remote(assignment)
             future: Future[Any] = launched.ref.future()
         except Exception as error:
+            if self._to_be_replaced():
+                return
             self._end(launched, Failure("executor", f"Ray did not take the task: {type(error).__name__}: {error}"))
             return
         future.add_done_callback(lambda done: self._done(launched, done))
@@ -128,12 +153,50 @@ class RayExecutor:
             running = list(self._launched.values())
             self._launched.clear()
         self._unseen.set()
-        for launched in running:
-            if launched.ref is not None:
-                with contextlib.suppress(Exception):  # Ray may be gone already
-                    self._ray.cancel(launched.ref, force=True)
-        if self._local is not None:
+        self._up.set()
+        with self._ending:
+            for launched in running:
+                if launched.ref is not None:
+                    with contextlib.suppress(Exception):  # Ray may be gone already
+                        self._ray.cancel(launched.ref, force=True)
+            if self._local is not None:
+                self._local.stop()
+
+    def _watch(self) -> None:
+        """Ray's driver waits for ever for the tasks of a node, or of a control store, that was killed."""
+        while not self._closed:
+            time.sleep(_WATCH_SECONDS)
+            with self._ending:
+                if self._local is not None and not self._closed and (dead := self._local.dead()):
+                    self._replace_local(dead)
+
+    def _to_be_replaced(self) -> bool:
+        """Whether all that was launched is about to be told as lost."""
+        return self._start_again is not None and self._local is not None and self._local.dead() != ""
+
+    def _replace_local(self, dead: str) -> None:
+        """Start another Ray; what ran on the dead one is lost, and told only when a next attempt can be taken."""
+        assert self._local is not None and self._start_again is not None
+        self._up.clear()
+        with self._lock:
+            lost = list(self._launched.values())
+            self._launched.clear()
+        try:
             self._local.stop()
+            self._local = self._start_again()
+            self._connect()
+            self.warm(int(self.capacity().cpus))
+            self._local.record()
+        except Exception as error:  # the dead one is still seen as dead: it is tried again
+            why = f"{type(error).__name__}: {error}"
+        else:
+            why = "It was started again."
+        finally:
+            self._up.set()
+        for one in lost:
+            failure = cancelled() if one.cancelled else Failure("lost", f"Ray's process {dead} died", why)
+            told = last_lines(one.assignment.live)
+            self._emit(Crashed(one.assignment.launch, failure, one.pid, told, now_us()))
 
     def _done(self, launched: "_Launched", future: "Future[Any]") -> None:
         try:
@@ -152,6 +215,8 @@ class RayExecutor:
             self._emit(Finished(answer.launch, answer))
 
     def _crashed(self, launched: "_Launched", error: BaseException) -> None:
+        if self._to_be_replaced():
+            return
         try:
             failure = self._failure(launched, error)
         except Exception as unexpected:  # a launch without a last event would hang its run

@@ -32,6 +32,8 @@ _SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # Otherwise the GCS keeps an event for each task: 394 MB after 120,000 calls instead of 47.
     "RAY_task_events_report_interval_ms": "0",
+    # Otherwise a task that is asked for while Ray is down starts one of Ray's own liking.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # Otherwise Ray writes ~/.ray/auth_token, readable by everybody.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,7 +44,10 @@ _SETTINGS = {
     "PYTHONHASHSEED": "0",
 }
 _UNWANTED = ("PYTHONDONTWRITEBYTECODE", "RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "RAY_RUNTIME_ENV_HOOK")
+_TOKEN = secrets.token_hex(32)
+"""One for all that this process starts: Ray keeps the first that it was given, also after a shutdown."""
 _STORE_BYTES = 128 * 1024 * 1024
+_VITAL = ("raylet", "gcs_server")
 _PATIENCE_SECONDS = 3.0
 _TOO_SLOW = "timed out during startup"
 _START_SECONDS = 180.0
@@ -63,6 +68,11 @@ class LocalRay:
         self.folder = folder
         self.session = session
         self.pids = pids
+        self._vital = {name: one for one in _family(pids) if (name := _name_of(one)) in _VITAL}
+
+    def dead(self) -> str:
+        """The process that nothing works without and that has died; "" while both live."""
+        return next((name for name, one in self._vital.items() if _lives(one) is None), "")
 
     def record(self) -> None:
         """Write down the processes there are now, for whoever starts after this process was killed."""
@@ -142,7 +152,7 @@ def private_folder() -> Path:
 
 def _prepare_environment() -> None:
     os.environ.update(_SETTINGS)
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    os.environ["RAY_AUTH_TOKEN"] = _TOKEN
     for name in _UNWANTED:
         os.environ.pop(name, None)
 
@@ -203,6 +213,13 @@ def _patience(before: set[int]) -> Generator[None]:
         yield
     finally:
         services.get_node = ask
+
+
+def _name_of(one: _Started) -> str:
+    process = _lives(one)
+    with contextlib.suppress(psutil.Error):
+        return process.name() if process else ""
+    return ""
 
 
 def _is_node(pid: int) -> bool:

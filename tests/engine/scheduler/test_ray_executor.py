@@ -203,6 +203,22 @@ def test_new_code_costs_far_less_than_a_new_process(on_ray, bench):
     assert median(False, 25) < median(True, 3)
 
 
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_ray_that_dies_is_replaced_and_what_ran_is_lost_not_failed(on_ray, bench, name):
+    running, cancelled = bench.assign("loop"), bench.assign("loop")
+    for one in (running, cancelled):
+        on_ray.inside(one)
+    child = next(one for one in psutil.Process().children(recursive=True) if one.name() == name)
+    child.kill()
+    on_ray.executor.cancel(cancelled.launch, force=False)
+    lost = on_ray.ended(running, 120)
+    assert isinstance(lost, Crashed)
+    assert (lost.failure.kind, lost.failure.title) == ("lost", f"Ray's process {name} died")
+    assert on_ray.ended(cancelled, 120).failure.kind == "cancelled"
+    assert bench.value_of(on_ray.outcome(bench.assign("pid"))) not in {lost.pid, child.pid}
+    assert not [one for one in psutil.process_iter(["pid"]) if one.pid == lost.pid], "it does not go on in secret"
+
+
 @pytest.mark.slow
 def test_what_a_killed_driver_leaves_is_reaped(tmp_path):
     store = tmp_path / ".instep"
