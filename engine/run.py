@@ -4,6 +4,7 @@ The machine decides; this loop carries out. It computes keys when inputs are the
 executor, and tells who follows.
 """
 
+import contextlib
 import heapq
 import os
 import queue
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import InstepError, MissingObject
+from .errors import InstepError, MissingObject, Place, Problem
 from .fan_items import FanItems
 from .files import members
 from .flight import Flight
@@ -25,7 +26,7 @@ from .plan import Facts, Hit, Plan, StepPlan, needs, observed_holds, outputs_of,
 from .recorder import Recorder, Setting, now_us, object_names
 from .results import Results
 from .scheduler import events, instructions
-from .scheduler.assignment import Assignment, Failure, FileValue, Item, Resources
+from .scheduler.assignment import Assignment, Failure, FileValue, Frame, Item, Resources
 from .scheduler.executor import Capacity, Crashed, Executor, ExecutorEvent, Finished, Started
 from .scheduler.masking import scrub, secrets_of
 from .scheduler.state import Machine, Node
@@ -225,8 +226,7 @@ class Run:
             plan = replace(plan, reasons=before.reasons)
         self._recorder.decided[step.name] = plan
         if plan.problem is not None:
-            failure = Failure("executor", plan.problem.what, plan.problem.why, plan.problem.mend)
-            return events.DecideFailed(now_us(), step.name, failure)
+            return events.DecideFailed(now_us(), step.name, self._missing(plan.problem, step.name))
         if plan.hit is not None:
             self._recorder.reused(step, plan, plan.hit)
             return events.Decided(now_us(), step.name, 1, ())
@@ -242,6 +242,20 @@ class Run:
                 outputs = {name: Digest(identity) for name, identity in outputs_of(one).items()}
                 return replace(plan, state="fresh", reasons=(), hit=Hit(one.step_key, one.step_run_id, outputs))
         return plan
+
+    def _missing(self, problem: Problem, step: StepName) -> Failure:
+        """An input that is not there, with the line that names it."""
+        frames = (
+            ()
+            if problem.place is None
+            else (Frame(problem.place.path, problem.place.line, step, self._line(problem.place)),)
+        )
+        return Failure("input", problem.what, problem.why, problem.mend, frames)
+
+    def _line(self, place: Place) -> str:
+        with contextlib.suppress(OSError, UnicodeDecodeError, IndexError):  # edited or removed since
+            return (self._facts.project.root / place.path).read_text().splitlines()[place.line - 1]
+        return ""
 
     def _decide_items(self, step: Step, plan: StepPlan, arriving: Mapping[str, Artifact]) -> events.Event:
         assert plan.determinants is not None

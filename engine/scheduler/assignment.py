@@ -90,9 +90,9 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an item failed. `kind` is how: it raised, its result cannot be kept, the worker died, time was up, it was
-    cancelled, it changed an input while reading it, or the executor lost it."""
+    cancelled, what it reads is not there, it changed an input while reading it, or the executor lost it."""
 
-    kind: Literal["raised", "output", "died", "timeout", "cancelled", "lost", "executor"]
+    kind: Literal["raised", "output", "died", "timeout", "cancelled", "lost", "input", "executor"]
     title: str
     message: str = ""
     mend: str = ""

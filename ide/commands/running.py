@@ -240,9 +240,12 @@ def sight(message: Message) -> str:
 
 
 def exit_code(document: Message) -> int:
-    """0 done, 1 a step failed, 2 part of the project could not even be planned, 130 cancelled."""
+    """0 done, 1 a step failed, 2 part of the project could not be planned or has nothing to read, 130 cancelled."""
     if document["state"] == "cancelled":
         return INTERRUPTED
+    errors = [step["error"] for step in document["steps"] if step["state"] == "failed"]
+    if errors and all(one and one["kind"] == "input" for one in errors):
+        return MISTAKE
     if document["state"] != "done" or document.get("diverged"):
         return FAILED
     return MISTAKE if document.get("problems") else DONE

@@ -205,6 +205,21 @@ def test_steps_set_fresh_and_note(shared) -> None:
     assert project("run", "--fresh", "nope").code == 2
 
 
+def test_a_file_that_is_not_there_is_a_mistake_of_the_project_and_comes_back(shared) -> None:
+    project = pipeline(shared)
+    data = project.root / "data" / "numbers.csv"
+    before = data.rename(data.with_suffix(".away"))
+    told = project("run", "--json")
+    assert told.code == 2
+    found = next(one for one in told.document["steps"] if one["name"] == "numbers")
+    assert found["error"]["kind"] == "input"
+    assert found["error"]["frames"][-1]["source"].strip().startswith("def numbers(")
+    assert {one["state"] for one in told.document["steps"] if one["name"] in ("split", "model", "score")} == {"blocked"}
+    before.rename(data)
+    assert project("run").code == 0
+    assert "nothing to run" in project("run").out
+
+
 def test_two_runs_at_once_come_one_after_the_other(shared) -> None:
     project = pipeline(shared)
     asked = [
