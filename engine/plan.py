@@ -109,7 +109,7 @@ def plan_step(
         return StepPlan(step.name, "failed", (Reason("failed", found.what),), problem=found)
     key = found.key()
     if forced:
-        return StepPlan(step.name, "stale", (Reason("forced", "forced by --fresh"),), key, None, found)
+        return StepPlan(step.name, "stale", (Reason("forced", "forced, by --fresh or a replay"),), key, None, found)
     if not step.options.cache:
         return StepPlan(step.name, "stale", (Reason("forced", "cache=False"),), key, None, found)
     candidates = known.lookup(key)
