@@ -125,6 +125,10 @@ class RayExecutor:
         launched = _Launched(assignment)
         with self._lock:
             self._launched[assignment.launch] = launched
+        self._submit(launched)
+
+    def _submit(self, launched: "_Launched") -> None:
+        assignment = launched.assignment
         try:
             run = self._run_once if assignment.resources.gpus else self._run
             options = _options(assignment.resources, labels=self._local is None)
@@ -217,11 +221,25 @@ class RayExecutor:
     def _crashed(self, launched: "_Launched", error: BaseException) -> None:
         if self._to_be_replaced():
             return
+        if self._never_began(launched, error):
+            launched.again = True
+            self._submit(launched)
+            return
         try:
             failure = self._failure(launched, error)
         except Exception as unexpected:  # a launch without a last event would hang its run
             failure = Failure("executor", f"instep could not say why it failed: {unexpected}", str(error)[-3000:])
         self._end(launched, failure)
+
+    def _never_began(self, launched: "_Launched", error: BaseException) -> bool:
+        """Whether Ray gave the task to a worker that was dying of another one, which may happen to it once. On a cluster a
+        worker may begin without being seen from here."""
+        if self._local is None or launched.again or launched.cancelled:
+            return False
+        if not isinstance(error, self._ray.exceptions.WorkerCrashedError):
+            return False
+        self._look_at(launched)
+        return not launched.seen
 
     def _failure(self, launched: "_Launched", error: BaseException) -> Failure:
         errors = self._ray.exceptions
@@ -321,6 +339,7 @@ class _Launched:
         self.node = ""
         self.seen = False
         self.cancelled = False
+        self.again = False
 
 
 def _options(resources: Resources, *, labels: bool) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def test_a_file_whose_name_is_no_text_is_refused(second: Project):
     odd.write_text("")
     told = second("run", "files")
     odd.unlink()
-    assert told.code == 1
+    assert told.code == 2
     assert "step `files`: the name of the file `data/no?.csv` is not UTF-8" in told.out
     assert second("show", "2/error", "--json").document["error"]["title"].startswith("ValueError: ")
 

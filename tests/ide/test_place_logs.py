@@ -281,7 +281,7 @@ async def test_a_terminal_of_twenty_by_five_stays_usable(root):
         here = await shown(pilot)
         await pilot.press("k", "w", "g", "g", "j", "l", "w", "l", "G")
         await pilot.resize_terminal(120, 40)
-        await until(pilot, lambda: drawn(here)[-1].endswith("epoch 299"))
+        await until(pilot, lambda: "".join(drawn(here)[-1:]).endswith("epoch 299"))
 
 
 async def test_a_new_run_is_gone_to_unless_an_old_one_was_chosen(root):

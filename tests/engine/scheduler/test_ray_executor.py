@@ -214,7 +214,8 @@ def test_a_ray_that_dies_is_replaced_and_what_ran_is_lost_not_failed(on_ray, ben
     lost = on_ray.ended(running, 120)
     assert isinstance(lost, Crashed)
     assert (lost.failure.kind, lost.failure.title) == ("lost", f"Ray's process {name} died")
-    assert on_ray.ended(cancelled, 120).failure.kind == "cancelled"
+    last = on_ray.ended(cancelled, 120)  # its worker may still have heard it
+    assert (last.failure if isinstance(last, Crashed) else last.outcome.items[0].failure).kind == "cancelled"
     assert bench.value_of(on_ray.outcome(bench.assign("pid"))) not in {lost.pid, child.pid}
     assert not [one for one in psutil.process_iter(["pid"]) if one.pid == lost.pid], "it does not go on in secret"
 
