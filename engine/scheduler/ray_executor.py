@@ -232,8 +232,8 @@ class RayExecutor:
         self._end(launched, failure)
 
     def _never_began(self, launched: "_Launched", error: BaseException) -> bool:
-        """Whether Ray gave the task to a worker that was dying of another one, which may happen to it once. On a cluster a
-        worker may begin without being seen from here."""
+        """Whether Ray gave the task to a worker that was dying of another one, which may happen to it once. On a
+        cluster a worker may begin without being seen from here."""
         if self._local is None or launched.again or launched.cancelled:
             return False
         if not isinstance(error, self._ray.exceptions.WorkerCrashedError):
