@@ -6,6 +6,7 @@ a run the worker puts a `Sink` in place; outside, `log` prints, `progress` is th
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -141,10 +142,10 @@ log = _Log()
 
 def progress(iterable: Iterable[T], total: int | None = None) -> Iterator[T]:
     """Go through `iterable`, telling how far it is; `total` is taken from its length where it has one."""
-    if total is None:
+    if total is None and isinstance(iterable, Sized):
         try:
-            total = len(iterable)  # type: ignore[arg-type]  # that it may have no length is what the except is for
-        except TypeError:
+            total = len(iterable)
+        except TypeError:  # a loader over a stream has `__len__`, and raises
             total = None
     done = 0
     for done, item in enumerate(iterable):

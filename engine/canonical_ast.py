@@ -26,9 +26,8 @@ def is_bare_constant(node: ast.AST) -> bool:
 
 
 def _write(node: ast.AST, out: list[str]) -> None:
-    kind = type(node)
-    if kind is ast.Name:
-        out.append(f"N{node.id};")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  `kind` says so
+    if isinstance(node, ast.Name):
+        out.append(f"N{node.id};")
         return
     if isinstance(node, ast.Constant):
         _constant(node.value, out)
@@ -36,12 +35,13 @@ def _write(node: ast.AST, out: list[str]) -> None:
     if isinstance(node, ast.JoinedStr):
         _f_string(node, out)
         return
+    kind = type(node)
     fields = _fields.get(kind)
     if fields is None:
         fields = _fields[kind] = tuple((name, f" {name}=") for name in kind._fields if name not in _SKIPPED)
     out.append(f"({kind.__name__}")
     for name, label in fields:
-        value: object = getattr(node, name, None)
+        value: ast.AST | list[object] | str | int | None = getattr(node, name, None)
         if value is None:
             continue
         if isinstance(value, ast.AST):
@@ -50,7 +50,7 @@ def _write(node: ast.AST, out: list[str]) -> None:
         elif isinstance(value, list):
             if value:
                 out.append(label)
-                _sequence(value, out)  # pyright: ignore[reportUnknownArgumentType]  a list in a tree can hold all
+                _sequence(value, out)
         else:
             out.append(label)
             _constant(value, out)

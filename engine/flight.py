@@ -51,7 +51,9 @@ class Flight:
                 case "progress":
                     progress = one
                 case "attach":
-                    self.attached.append(Artifact.from_json(one["artifact"]))  # type: ignore[arg-type]  # as written
+                    artifact = one["artifact"]
+                    assert isinstance(artifact, dict), "the worker wrote one"
+                    self.attached.append(Artifact.from_json(artifact))
                 case _:
                     pass
         told: list[dict[str, Any]] = []

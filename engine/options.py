@@ -30,10 +30,8 @@ def read_options(
             )
             continue
         try:
-            value = Unknown if static is None else evaluate(static, path, lookup)
+            value = _evaluated(static, path, lookup)
         except Unknown:
-            value = Unknown
-        if value is Unknown:
             problems.append(
                 Problem(
                     f"step `{step}`: the option `{name}` cannot be read from the source",
@@ -44,10 +42,17 @@ def read_options(
             )
             continue
         try:
-            found[name] = reader(value)  # pyright: ignore[reportArgumentType]  `Unknown` was handled above
+            found[name] = reader(value)
         except ValueError as error:
             problems.append(Problem(f"step `{step}`: the option `{name}` is {value!r}", place, mend=f"Give {error}."))
     return replace(Options(), **found), problems
+
+
+def _evaluated(static: Static | None, path: str, lookup: Lookup) -> Json:
+    """Raises Unknown, also where what is written is nothing that can be evaluated."""
+    if static is None:
+        raise Unknown
+    return evaluate(static, path, lookup)
 
 
 def _number(least: float) -> Callable[[Json], float]:

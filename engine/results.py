@@ -106,4 +106,6 @@ def output_metrics(artifact: Artifact) -> dict[str, float]:
     """The numbers of an output that is a flat dict of numbers; empty for any other."""
     summary = artifact.summary
     found = summary.get("metrics") if isinstance(summary, dict) else None
-    return {str(name): float(value) for name, value in found.items()} if isinstance(found, dict) else {}  # type: ignore[arg-type]  # JSON that a format wrote: numbers by name
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}

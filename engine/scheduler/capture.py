@@ -85,6 +85,9 @@ class _Bytes(io.RawIOBase):
 class Stream(io.TextIOBase):
     """Stands in for `sys.stdout` or `sys.stderr`. Threads that are not the step's still reach the one it replaced."""
 
+    encoding = "utf-8"
+    errors = "replace"
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.lines: Lines | None = None
@@ -92,19 +95,11 @@ class Stream(io.TextIOBase):
         self.mine: Callable[[], bool] = bool
         self.buffer = _Bytes(self)
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # typeshed declares an attribute
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]  # typeshed declares an attribute
-        return "replace"
-
     def writable(self) -> bool:
         return True
 
-    def write(self, text: str, /) -> int:
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  user code is not checked
+    def write(self, text: object, /) -> int:
+        if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         lines = self.lines
         if lines is not None and self.mine():
@@ -164,7 +159,7 @@ def _is_printed(record: logging.LogRecord) -> bool:
 
 
 def _prints(handler: logging.Handler) -> bool:
-    return isinstance(handler, logging.StreamHandler) and handler.stream in (STDOUT, STDERR)  # type: ignore[misc]  # a generic class without its argument
+    return getattr(handler, "stream", None) in (STDOUT, STDERR)
 
 
 @contextlib.contextmanager

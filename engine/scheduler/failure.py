@@ -11,7 +11,7 @@ import reprlib
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -176,7 +176,7 @@ class _Short(reprlib.Repr):
     def repr1(self, x: object, level: int) -> str:
         kind = type(x)
         if kind.__name__ in ("list", "tuple", "dict", "set", "frozenset") and kind.__module__ == "builtins":
-            size = len(x)  # type: ignore[arg-type]  # these five have one
+            size = len(x) if isinstance(x, Sized) else 0
             if size > 20:
                 return f"{kind.__name__} of {size:,}"
             return super().repr1(x, level)
@@ -204,10 +204,10 @@ def _cut(text: str) -> str:
 def _shape(value: object) -> str | None:
     if isinstance(value, type):
         return None
-    shape = getattr(value, "shape", None)
-    if not isinstance(shape, tuple) or not all(isinstance(one, int) for one in shape):  # type: ignore[misc]  # a user's object may have any shape
+    shape: tuple[object, ...] | None = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or not all(isinstance(one, int) for one in shape):
         return None
-    sizes = " × ".join(f"{one:,}" for one in shape)  # type: ignore[misc]  # all are ints, checked above
+    sizes = " × ".join(f"{one:,}" for one in shape)
     kind = type(value).__name__
     dtype = getattr(value, "dtype", None)
     if not shape:

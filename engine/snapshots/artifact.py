@@ -1,5 +1,6 @@
 """What is known of a stored value without reading it: values that formats make and everybody else passes on."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -53,9 +54,10 @@ class Artifact:
         return asdict(self) | {"columns": [asdict(column) for column in self.columns], "parts": list(self.parts)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Json]) -> "Artifact":
-        columns = tuple(Column(**column) for column in data["columns"])  # type: ignore[arg-type, union-attr]  # as `to_json` wrote it
-        return cls(**(data | {"columns": columns, "parts": tuple(data["parts"])}))  # type: ignore[arg-type]  # as `to_json` wrote it
+    def from_json(cls, data: Mapping[str, Any]) -> "Artifact":  # Any: fields as `to_json` wrote it
+        columns = tuple(Column(**column) for column in data["columns"])
+        fields: dict[str, Any] = {**data, "columns": columns, "parts": tuple(data["parts"])}
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)
