@@ -12,11 +12,12 @@ from typing import Any
 from .digest import digest
 from .fan_items import FanItems
 from .flight import Flight
-from .graph import Fan, FileInput, Step, Upstream
+from .graph import Fan, Step, Upstream
 from .ids import Digest, Json, RunId, StepName, StepRunId, new_id
 from .keys import Determinants
 from .knowledge import Recorded
-from .plan import Facts, Hit, Plan, StepPlan, file_states, observed_file
+from .observed import Observations, changed_while_read, input_files, observed_by
+from .plan import Facts, Hit, Plan, StepPlan
 from .results import Results
 from .scheduler.assignment import Failure, ItemOutcome, Outcome
 from .snapshots.artifact import Artifact, ItemRef
@@ -26,15 +27,12 @@ from .snapshots.objects import ObjectStore, StoredObject
 from .snapshots.records import (
     ArtifactStored,
     Definitions,
-    InputFile,
     ItemsEnded,
     LiveClosed,
     StepEnded,
     StepStarted,
     StepState,
 )
-
-Observations = dict[str, Any]  # Any: {"files": {path: hash}, "env": {name: digest}, "modules": {name: digest}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ class Recorder:
                 reused_from=hit.step_run_id,
                 reasons=(),
                 outputs=self._output_hashes(step),
-                files=self._input_files(step, {}),
+                files=input_files(step, self.facts, {}),
             )
         )
         last = self.known.last(step.name)
@@ -194,7 +192,9 @@ class Recorder:
         outcome = flight.outcome
         assert outcome is not None, "only what was finished is kept"
         self._store(outcome)
-        observed = self._observed(flight, outcome)
+        determinants = self.decided[flight.launch.step].determinants
+        assert determinants is not None
+        observed = observed_by(outcome.observed, determinants, self.facts, flight.started_us)
         if items is None:
             self._keep_step(flight, outcome, outcome.items[0], attempt, observed)
         else:
@@ -211,7 +211,7 @@ class Recorder:
             self._store_artifact(artifact)
             self._artifacts[name, output] = artifact
         seconds = (item.ended_us - item.started_us) / 1e6
-        changed = self._changed_while_read(plan.determinants)
+        changed = changed_while_read(plan.determinants, self.facts)
         if changed:
             self.notes.append(f"{changed} changed while {name} read it: the result is shown, not kept")
         elif self.setting.record:
@@ -228,7 +228,7 @@ class Recorder:
                 seconds=seconds,
                 step_key=None if changed else plan.key,
                 outputs=self._output_hashes(step),
-                files=self._input_files(step, observed.get("files", {})),
+                files=input_files(step, self.facts, observed.get("files", {})),
             )
         )
         self.results.done(name, flight.step_run_id, seconds, self._outputs(step), flight.metrics)
@@ -333,7 +333,7 @@ class Recorder:
                 ended_us=now_us(),
                 seconds=fan.elapsed(),
                 outputs=self._output_hashes(step),
-                files=self._input_files(step, fan.observed.get("files", {})),
+                files=input_files(step, self.facts, fan.observed.get("files", {})),
             )
         )
         if fan.ran():
@@ -434,49 +434,6 @@ class Recorder:
 
     def _output_hashes(self, step: Step) -> dict[str, Digest]:
         return {name or step.name: one.content_hash for name, one in self._outputs(step).items()}
-
-    def _input_files(self, step: Step, observed: Mapping[str, Digest | None]) -> list[dict[str, Json]]:
-        found = [
-            asdict(InputFile(state.path, state.bytes, state.mtime_ns, state.content_hash, one.argument))
-            for one in step.inputs
-            if isinstance(one, FileInput)
-            for state in file_states(one, self.facts)
-        ]
-        for path, content in observed.items():
-            state = self.facts.files.state(path)
-            if state is not None and content is not None:
-                found.append(asdict(InputFile(path, state.bytes, state.mtime_ns, content)))
-        return found
-
-    def _changed_while_read(self, now: Determinants) -> str:
-        """The first input file that is not what the key was made of any more."""
-        for found in now.files.values():
-            for path, content in found:
-                state = self.facts.files.state(path)
-                if state is None or state.content_hash != content:
-                    return path
-        return ""
-
-    def _observed(self, flight: Flight, outcome: Outcome) -> Observations:
-        """What the result depends on beyond its key: what the worker saw, and files that the code names."""
-        plan = self.decided[flight.launch.step]
-        assert plan.determinants is not None
-        seen = outcome.observed
-        declared = {path for found in plan.determinants.files.values() for path, _ in found}
-        files = {path: observed_file(path, self.facts.files) for path in seen.files if path not in declared}
-        for path in plan.determinants.fingerprint.literals:
-            # Libraries in C or Rust open files without Python's audit hook seeing it. A file that the code names and
-            # that was there, unchanged, before the step started may be one of them.
-            if path in declared or path in files:
-                continue
-            state = self.facts.files.state(path)
-            if state is None:
-                files[path] = None  # it may have been asked for: that it is not there is what was found
-            elif state.mtime_ns < flight.started_us * 1000:
-                files[state.path] = state.content_hash
-        env = {name: value for name, value in seen.env.items() if name not in plan.determinants.env}
-        modules = dict(self.facts.modules(seen.modules)) if seen.modules else {}
-        return {kind: found for kind, found in (("files", files), ("env", env), ("modules", modules)) if found}
 
 
 def object_names(artifact: Artifact) -> list[str]:
