@@ -3,6 +3,7 @@
 Used by the background engine, which keeps one for as long as it lives, and by a command that finds no engine.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,6 +124,16 @@ class Planner:
         graph = self._graph
         steps = graph.steps.values() if graph else ()
         return sorted({one.pattern for step in steps for one in step.inputs if isinstance(one, FileInput)})
+
+    def watched_folders(self) -> set[str]:
+        """The folders (relative) whose files decide what is stale."""
+        folders, patterns = set(self.sources.folders), self.watched()
+        for pattern in patterns:
+            fixed = pattern
+            while any(mark in fixed for mark in "*?["):
+                fixed = os.path.dirname(fixed)
+            folders.add(fixed if (self.project.root / fixed).is_dir() else os.path.dirname(fixed))
+        return folders | {os.path.dirname(path) for path in watched_files(self.project, patterns)}
 
     @staticmethod
     def steps_named(graph: Graph, names: Iterable[str]) -> frozenset[StepName]:

@@ -22,6 +22,7 @@ from .errors import InstepError, UsageError, problem_to_json
 from .hub import Hub
 from .run import Notify
 from .session import RunRequest, Session
+from .watching import watch
 
 IDLE_SECONDS = float(os.environ.get("INSTEP_IDLE_SECONDS", "900"))
 NICE = 5
@@ -247,7 +248,7 @@ class Service:
     def _watch(self, request: RunRequest, talk: "_Talk", messages: Iterable[Mapping[str, Any]]) -> None:
         ended = threading.Event()
         threading.Thread(target=_hear, args=(messages, ended, ended), daemon=True).start()
-        self.session.watch(request, talk.say, ended)
+        watch(self.session, request, talk.say, ended)
         talk.say({"t": "end"})
 
 

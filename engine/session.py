@@ -1,18 +1,16 @@
-"""The only wiring: watch → plan → schedule → snapshot, for one project in one process.
+"""The only wiring: plan → schedule → snapshot, for one project in one process. What watches goes around it.
 
 The background engine holds one for Ray; `open_project(...).run()` and tests make one with the inline executor.
 """
 
 import os
-import queue
-import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,10 @@ from .first_party import module_table_of
 from .graph import Graph
 from .ids import Digest, Json, RunId, StepName
 from .knowledge import Recorded
+from .origin import Origin, passed_on
 from .plan import Facts, Plan, needs
 from .planner import Planner
-from .recorder import Before, Setting
+from .recorder import Setting
 from .requests import RunRequest, require_steps
 from .run import Fetch, Notify, Outside, Run
 from .scheduler.bundle import write_bundle
@@ -37,27 +36,6 @@ from .snapshots.gate import OBJECTS, hold
 from .snapshots.journal import Journal, Writing
 from .snapshots.objects import ObjectStore
 from .snapshots.records import RunContext, RunEnded, RunStarted, hide
-from .watch import Watcher
-
-_NOT_PASSED_ON = ("_", "SHLVL", "PWD", "OLDPWD", "TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE")
-_OURS = ("RAY_", "PYTHON", "INSTEP_")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a run is run and for whom. `env`, where it is given, is all of the asker's environment that steps get;
-    `before` what counts already of a run that is taken up again; `share` how much of a fan-out is run."""
-
-    target: str
-    host: str
-    user_name: str
-    env: Mapping[str, str] | None = None
-    before: Before = field(default_factory=lambda: Before({}, frozenset()))
-    share: float = 1.0
-
-    @classmethod
-    def here(cls) -> "Origin":
-        return cls("local", socket.gethostname(), _user())
 
 
 class Session:
@@ -180,10 +158,16 @@ class Session:
     def status(self, request: RunRequest) -> Document:
         """What is stale, and why."""
         with self._planning:
-            facts, plan = self.planner.plan(request.env, request.wishes)
-            require_steps(facts.graph, self.planner)
+            facts, plan = self.planned(request)
             self.planner.save()
             return status_document(facts.project.name, plan, self._known.journal.seconds_of(plan.stale()))
+
+    def planned(self, request: RunRequest) -> tuple[Facts, Plan]:
+        """The plan as it is now. Raises ProjectError if there are no steps."""
+        with self._planning:
+            facts, plan = self.planner.plan(request.env, request.wishes)
+            require_steps(facts.graph, self.planner)
+            return facts, plan
 
     def look(self, request: RunRequest) -> tuple[Facts, Plan, Mapping[StepName, float]]:
         """The plan as it is now, and what each step took when it last ran. A project without steps is no mistake."""
@@ -245,8 +229,7 @@ class Session:
         Raises ProjectError if there is nothing to run.
         """
         with self._planning:
-            facts, plan = self.planner.plan(request.env, request.wishes)
-            require_steps(facts.graph, self.planner)
+            facts, plan = self.planned(request)
             code = {**self.planner.code, **self.planner.sources.data}
             self.planner.save()
         return facts, plan, code
@@ -459,78 +442,15 @@ class Session:
             except InstepError as error:
                 print(f"catalog: {error}", flush=True)
 
-    # Watching
-
-    def watch(self, request: RunRequest, notify: Notify, ended: threading.Event) -> None:
-        """Run what is stale now, and again whenever a file is saved, until `ended`."""
-        changes: queue.SimpleQueue[set[str] | None] = queue.SimpleQueue()
-        watcher = Watcher(self.root, changes.put)
-        self._watch_once(request, notify, ended, set())
-        watcher.start(self.watched_folders())
-        notify({"t": "watching"})
-        threading.Thread(target=lambda: (ended.wait(), changes.put(None)), daemon=True).start()
-        try:
-            while (changed := changes.get()) is not None and not ended.is_set():
-                self._watch_once(request, notify, ended, changed)
-                watcher.follow(self.watched_folders())
-        finally:
-            watcher.stop()
-
-    def _watch_once(self, request: RunRequest, notify: Notify, ended: threading.Event, changed: set[str]) -> None:
-        first = not changed
-        try:
-            with self._planning:
-                facts, plan = self.planner.plan(request.env, request.wishes)
-                require_steps(facts.graph, self.planner)
-            notify({"t": "saved", "paths": sorted(changed), "status": status_document(facts.project.name, plan)})
-            if plan.stale() and (facts.project.auto or first):
-                document = self.run(replace(request, auto_only=not first), notify, ended)
-                if "nothing" not in document:
-                    notify({"t": "ran", "doc": document})
-        except InstepError as error:
-            from .errors import problem_to_json
-
-            notify({"t": "problems", "problems": [problem_to_json(one) for one in error.problems]})
-
     def watched_folders(self) -> set[str]:
         """The folders (relative) whose files decide what is stale."""
         with self._planning:
-            from .planner import watched_files
-
-            folders = set(self.planner.sources.folders)
-            for pattern in self.planner.watched():
-                fixed = pattern
-                while any(mark in fixed for mark in "*?["):
-                    fixed = os.path.dirname(fixed)
-                folders.add(fixed if (self.root / fixed).is_dir() else os.path.dirname(fixed))
-            folders |= {os.path.dirname(path) for path in watched_files(self.planner.project, self.planner.watched())}
-        return folders
-
-
-def passed_on(env: Mapping[str, str], start: Mapping[str, str]) -> dict[str, str | None]:
-    """How the asker's environment differs from the one the executor's workers were started in."""
-    if not env:
-        return {}
-    names = {
-        name
-        for name in env.keys() | start.keys()
-        if env.get(name) != start.get(name) and name not in _NOT_PASSED_ON and not name.startswith(_OURS)
-    }
-    return {name: env.get(name) for name in sorted(names)}
+            return self.planner.watched_folders()
 
 
 def _planned(plan: Plan, name: StepName) -> dict[str, Any]:
     one = plan.steps[name]
     return {"name": name, "state": one.state, "reasons": [str(reason) for reason in one.reasons]}
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _start_ray(session: Session, emit: Callable[[ExecutorEvent], None]) -> Executor:

@@ -13,10 +13,11 @@ from typing import Any
 
 from ..engine.errors import ClusterError, StoreError
 from ..engine.ids import Digest, Json, RunId, StepName
+from ..engine.origin import Origin
 from ..engine.plan import Facts, Plan, outputs_of
 from ..engine.requests import RunRequest
 from ..engine.scheduler.bundle import SOURCE
-from ..engine.session import Origin, Session
+from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal, Writing
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import ItemsEnded, RunStarted, StepEnded

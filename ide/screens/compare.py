@@ -4,7 +4,7 @@
 # The documents of the reading process are read as JSON.
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from rich.text import Text
@@ -19,38 +19,18 @@ from ..text import clean, plural
 from ..views import compare as view
 from ..views.compare_many import LEGEND, columns_of, row_text, rows_of_matrix
 from ..views.live import Live, Message
-from ..widgets.difference_pane import DifferencePane, has_course, has_data, has_lines
+from ..widgets.difference_list import DifferenceList
+from ..widgets.difference_pane import DifferencePane, has_course, has_data, has_lines, question_of
 from ..widgets.grid import Grid
 from ..widgets.line_view import LineView
-from ..widgets.lines import Choices, Lines
+from ..widgets.lines import Lines
 from .place import Place
 
 _AGAIN = 2.0
 """Seconds between looks at a run that goes on."""
 _LOW = (100, 30)
 """Columns and rows of the terminal below which there is one pane at a time."""
-_POINTS = 800
 _FACTOR = 2.0
-
-
-class Differences(Choices):
-    """The rows of the list; headings cannot be stood on. What is beside a row is for the curve below it."""
-
-    rows: Sequence[view.Row] = ()
-
-    def action_left(self) -> None:
-        self._beside(-1)
-
-    def action_right(self) -> None:
-        self._beside(1)
-
-    def _beside(self, way: int) -> None:
-        place = next((one for one in self.ancestors if isinstance(one, ComparePlace)), None)
-        if place is not None:
-            place.pan(way)
-
-    def selectable(self, index: int) -> bool:
-        return index < len(self.rows) and self.rows[index].one is not None
 
 
 class ComparePlace(Place):
@@ -72,7 +52,7 @@ class ComparePlace(Place):
         self.equal = False
         self.alone: Literal["", "list", "pane"] = ""
         self.head = Lines(id="compare-head")
-        self.list = Differences(id="compare-list", classes="pane")
+        self.list = DifferenceList(self.pan, id="compare-list", classes="pane")
         self.pane = DifferencePane(id="compare-pane")
         self.two = Container(self.list, self.pane, id="compare-two")
         self.none = Lines(id="compare-none", classes="pane")
@@ -183,9 +163,7 @@ class ComparePlace(Place):
     def _keep(self, old: view.Shown | None, new: view.Shown) -> None:
         """Of what was read of single differences, that of those which are as they were."""
         same = old is not None and (old.a, old.b) == (new.a, new.b)
-        before = {(one.kind, one.subject): one for one in old.differences} if same and old is not None else {}
-        now = {(one.kind, one.subject): one for one in new.differences}
-        still = {key for key, one in now.items() if before.get(key) == one}
+        still = new.unchanged_since(old) if same and old is not None else set[view.Key]()
         courses = {("metric", name) for name in new.courses} | {("step", view.TIME)} if same else set[view.Key]()
         self._asked &= still
         self._read = {key: one for key, one in self._read.items() if key in still | courses}
@@ -263,19 +241,12 @@ class ComparePlace(Place):
 
     @work(group="compare-look", exclusive=True, exit_on_error=False)
     async def _ask_of(self, shown: view.Shown, row: view.Row) -> None:
-        one, runs = row.one, [shown.a, shown.b]
+        one = row.one
         if one is None:
             return
         try:
-            if has_lines(one):
-                answer = await self.host.ask("compare_code", runs=runs, kind=one.kind, subject=one.subject)
-            elif has_course(shown, one):
-                asked = {"name": one.subject, "points": _POINTS, "axis": self.axis}
-                answer = await self.host.ask("compare_series", runs=runs, **asked)
-            elif view.is_time(one):
-                answer = await self.host.ask("compare_time", runs=runs)
-            else:
-                answer = await self.host.ask("compare_table", runs=runs, subject=one.subject)
+            question, more = question_of(shown, one, self.axis)
+            answer = await self.host.ask(question, runs=[shown.a, shown.b], **more)
         except InstepError as error:
             self._asked.discard(row.key)
             answer = {"data": {"note": f"{error.problems[0].what}. {error.problems[0].mend}"}}
@@ -395,9 +366,7 @@ class ComparePlace(Place):
 
     def action_axis(self) -> None:
         """Draw curves over the next of what there is."""
-        axes = self.pane.axes or (COUNT,)
-        at = axes.index(self.pane.axis) if self.pane.axis in axes else 0
-        self.axis = axes[(at + 1) % len(axes)]
+        self.axis = self.pane.next_axis
         if self.shown is not None and self.row is not None:
             self._ask_of(self.shown, self.row)
 
@@ -424,12 +393,8 @@ class ComparePlace(Place):
         self._to_kind(-1)
 
     def _to_kind(self, way: int) -> None:
-        """The first difference of the next kind: params, code, … metrics, tables, logs."""
-        rows = self.list.rows
-        kinds = list(dict.fromkeys(one.key[0] for one in rows if one.one is not None))
-        if self.row is not None and kinds:
-            wanted = kinds[(kinds.index(self.row.key[0]) + way) % len(kinds)]
-            self.list.move_to(next(at for at, one in enumerate(rows) if one.one is not None and one.key[0] == wanted))
+        if self.row is not None:
+            self.list.to_kind(way)
 
     @work(exit_on_error=False)
     async def action_why(self) -> None:
@@ -508,17 +473,8 @@ class ComparePlace(Place):
         row = self.row
         if row is None or row.one is None:
             return None
-        one = row.one
-        if one.kind == "code":
-            if self.pane.diff.display and self.pane.diff.place:
-                return self.pane.diff.place
-            path, _, line = str(one.after or one.before).rpartition(":")
-            return (path, int(line)) if path and line.isdigit() else None
-        if one.kind == "file":
-            return one.subject, 1
-        name = str(one.detail.get("step") or one.subject.partition(".")[0])
-        step = self.host.live.steps.get(name)
-        return (step.path, step.line) if step is not None and step.path else None
+        at = self.pane.diff.place if row.one.kind == "code" and self.pane.diff.display else None
+        return at or view.place_of(row.one, self.host.live.steps)
 
     def action_edit(self) -> None:
         place = self._place()

@@ -15,6 +15,7 @@ from ...engine.compare.happened import LEAST, SLOWER
 from ..text import MARKS, fit, number, pad, plural, seconds, size, width
 from .cells import flat
 from .diff import Diff, flat_lines
+from .live import StepNow
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
 Key = tuple[str, str]
@@ -64,6 +65,11 @@ class Shown:
             document["equal"],
         )
 
+    def unchanged_since(self, before: "Shown") -> set[Key]:
+        """The differences that are as they were."""
+        was = {(one.kind, one.subject): one for one in before.differences}
+        return {key for one in self.differences if was.get(key := (one.kind, one.subject)) == one}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -76,6 +82,17 @@ class Row:
     @property
     def key(self) -> Key:
         return (self.one.kind, self.one.subject) if self.one is not None else ("", self.title)
+
+
+def place_of(one: Difference, steps: Mapping[str, StepNow]) -> tuple[str, int] | None:
+    """The file and line that a difference belongs to, where there is one."""
+    if one.kind == "code":
+        path, _, line = str(one.after or one.before).rpartition(":")
+        return (path, int(line)) if path and line.isdigit() else None
+    if one.kind == "file":
+        return one.subject, 1
+    step = steps.get(str(one.detail.get("step") or one.subject.partition(".")[0]))
+    return (step.path, step.line) if step is not None and step.path else None
 
 
 def time_row(shown: Shown) -> Row | None:

@@ -23,6 +23,8 @@ from .diff_view import DiffView
 from .lines import Lines
 
 Document = Mapping[str, Any]  # Any: JSON of the reading process
+_POINTS = 800
+"""How many points of a curve are asked for."""
 
 
 class DifferencePane(Vertical):
@@ -44,6 +46,11 @@ class DifferencePane(Vertical):
 
     def on_mount(self) -> None:
         self._only(self.told)
+
+    @property
+    def next_axis(self) -> str:
+        axes = self.axes or (COUNT,)
+        return axes[(axes.index(self.axis) + 1) % len(axes)] if self.axis in axes else axes[1 % len(axes)]
 
     @property
     def shows(self) -> Widget:
@@ -104,6 +111,17 @@ class DifferencePane(Vertical):
     def _only(self, seen: Widget) -> None:
         for one in (self.chart, self.diff, self.told):
             one.display = one is seen
+
+
+def question_of(shown: Shown, one: Difference, axis: str) -> tuple[str, Document]:
+    """What is asked of the reading process to show a difference: the operation, and what goes with the runs."""
+    if has_lines(one):
+        return "compare_code", {"kind": one.kind, "subject": one.subject}
+    if has_course(shown, one):
+        return "compare_series", {"name": one.subject, "points": _POINTS, "axis": axis}
+    if is_time(one):
+        return "compare_time", {}
+    return "compare_table", {"subject": one.subject}
 
 
 def has_lines(one: Difference) -> bool:
