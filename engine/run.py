@@ -245,11 +245,8 @@ class Run:
 
     def _missing(self, problem: Problem, step: StepName) -> Failure:
         """An input that is not there, with the line that names it."""
-        frames = (
-            ()
-            if problem.place is None
-            else (Frame(problem.place.path, problem.place.line, step, self._line(problem.place)),)
-        )
+        place = problem.place
+        frames = () if place is None else (Frame(place.path, place.line, step, self._line(place)),)
         return Failure("input", problem.what, problem.why, problem.mend, frames)
 
     def _line(self, place: Place) -> str:

@@ -25,6 +25,7 @@ from .worker import execute
 _LOOK_SECONDS = 0.005
 _LOOK_SLOWLY_SECONDS = 0.05
 _WATCH_SECONDS = 0.5
+_RARELY_SECONDS = 30.0
 CAPACITY_SECONDS = 2.0
 _NODE_SECONDS = 2.0
 """How long after its worker a node may be known to be gone."""
@@ -168,18 +169,20 @@ class RayExecutor:
 
     def _watch(self) -> None:
         """Ray's driver waits for ever for the tasks of a node, or of a control store, that was killed."""
+        pause = _WATCH_SECONDS
         while not self._closed:
-            time.sleep(_WATCH_SECONDS)
+            time.sleep(pause)
             with self._ending:
                 if self._local is not None and not self._closed and (dead := self._local.dead()):
-                    self._replace_local(dead)
+                    done = self._replace_local(dead)
+                    pause = _WATCH_SECONDS if done else min(2 * pause, _RARELY_SECONDS)
 
     def _to_be_replaced(self) -> bool:
         """Whether all that was launched is about to be told as lost."""
         return self._start_again is not None and self._local is not None and self._local.dead() != ""
 
-    def _replace_local(self, dead: str) -> None:
-        """Start another Ray; what ran on the dead one is lost, and told only when a next attempt can be taken."""
+    def _replace_local(self, dead: str) -> bool:
+        """Start another Ray, and say whether it did. What ran on the dead one is lost, and told when that is known."""
         assert self._local is not None and self._start_again is not None
         self._up.clear()
         with self._lock:
@@ -192,15 +195,16 @@ class RayExecutor:
             self.warm(int(self.capacity().cpus))
             self._local.record()
         except Exception as error:  # the dead one is still seen as dead: it is tried again
-            why = f"{type(error).__name__}: {error}"
+            why, done = f"{type(error).__name__}: {error}", False
         else:
-            why = "It was started again."
+            why, done = "It was started again.", True
         finally:
             self._up.set()
         for one in lost:
             failure = cancelled() if one.cancelled else Failure("lost", f"Ray's process {dead} died", why)
             told = last_lines(one.assignment.live)
             self._emit(Crashed(one.assignment.launch, failure, one.pid, told, now_us()))
+        return done
 
     def _done(self, launched: "_Launched", future: "Future[Any]") -> None:
         try:
@@ -224,6 +228,8 @@ class RayExecutor:
         if self._never_began(launched, error):
             launched.again = True
             self._submit(launched)
+            if launched.cancelled:  # meant the task that is no more
+                self.cancel(launched.assignment.launch, force=False)
             return
         try:
             failure = self._failure(launched, error)
@@ -239,7 +245,8 @@ class RayExecutor:
         if not isinstance(error, self._ray.exceptions.WorkerCrashedError):
             return False
         self._look_at(launched)
-        return not launched.seen
+        with self._lock:  # not one that was told as lost meanwhile: it has a next attempt already
+            return not launched.seen and self._launched.get(launched.assignment.launch) is launched
 
     def _failure(self, launched: "_Launched", error: BaseException) -> Failure:
         errors = self._ray.exceptions
