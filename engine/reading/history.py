@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..compare.axes import says_how_far
 from ..errors import UsageError
 from ..ids import Json
 from ..snapshots.journal import Journal
@@ -55,7 +56,8 @@ def runs(desk: Desk, request: Request) -> Document:
         params |= dict.fromkeys(given)
         told.append([*(row[name] for name in _HEAD), metrics.get(row["number"], {}), given])
     names = sorted({row["name"] for row in measured})
-    return {"metrics": names, "series": [row["name"] for row in courses], "params": list(params), "runs": told}
+    series = sorted((row["name"] for row in courses), key=says_how_far)  # a count of epochs is the last that is wanted
+    return {"metrics": names, "series": series, "params": list(params), "runs": told}
 
 
 def about(desk: Desk, request: Request) -> Document:
