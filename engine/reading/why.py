@@ -16,7 +16,7 @@ def why(desk: Desk, request: Request) -> Document:
     """{"number", "baseline": a run or null, "metric": name or ""} → {"failure": the document of `why` for a run that
     failed, else null; "against": the baseline, or the run before; "metrics": those that differ, worse ones of late
     steps first; "metric": the document of `why --than` for the one that was asked for, else the first; "reasons":
-    [[step, text]]}."""
+    [[step, text]]; "going": whether there may be more to tell later}."""
     number = int(request["number"])
     document = desk.catalog.show(number)
     reasons = [
@@ -28,7 +28,15 @@ def why(desk: Desk, request: Request) -> Document:
     failure = explain_failure(desk.root, number) if document["state"] == "failed" else None
     base = request.get("baseline")
     against = int(base) if base and int(base) != number else run_before(desk, number)
-    told: Document = {"failure": None, "against": against, "metrics": [], "metric": None, "reasons": reasons}
+    going = document["state"] == "running"
+    told: Document = {
+        "failure": None,
+        "against": against,
+        "metrics": [],
+        "metric": None,
+        "reasons": reasons,
+        "going": going,
+    }
     if failure is not None:
         return told | {"failure": _lean(failure.to_json())}
     if against is None:

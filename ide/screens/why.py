@@ -17,6 +17,8 @@ from ..widgets.line_view import LineView
 from ..widgets.lines import Choices
 from .place import Host
 
+_AGAIN = 2.0
+"""Seconds between looks at a run that goes on."""
 Opened = tuple[str, str, tuple[str, str]]
 """Run A, run B, and the kind and subject of the difference to look at."""
 
@@ -75,6 +77,8 @@ class Why(ModalScreen[Opened | None]):
         elif answer["against"] is not None:
             self._box.border_title = f"Why run {self._number} is not as run {answer['against']}"
         self._draw()
+        if answer["going"]:
+            self.set_timer(_AGAIN, self._read)
 
     def _draw(self) -> None:
         if self._answer is not None:

@@ -113,7 +113,9 @@ def _nothing(document: Message) -> Iterator[Line]:
     if against is None:
         yield Line(Text("There is no other run to hold it against.", "text"))
     else:
-        yield Line(Text(f"No metric differs from run {against}.", "text"))
+        yield Line(Text(f"No metric differs from run {against}{' so far' if document['going'] else ''}.", "text"))
+        if document["going"]:
+            yield Line(Text("The run is going on.", "running"))
     if document["reasons"]:
         yield Line(Text())
         yield Line(Text("why its steps ran", "dim"))

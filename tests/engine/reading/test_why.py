@@ -1,5 +1,7 @@
 """Why a run is as it is, asked by a screen."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,10 @@ from small_project import PIPELINE, project_in, run
 from instep.engine.reading.desk import Desk
 from instep.engine.reading.steps import since
 from instep.engine.reading.why import why
+from instep.engine.snapshots.journal import Journal
+from instep.engine.snapshots.projector import project
+from instep.engine.snapshots.records import RunStarted
+from instep.ide.views.why import page
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +32,20 @@ def test_a_metric_is_followed_to_the_param_that_moved_it(root):
     assert (told["failure"], told["against"], told["metrics"]) == (None, 1, ["score.sum"])
     assert [one["subject"] for one in told["metric"]["causes"]] == ["score.weight"]
     assert [one["step"] for one in told["metric"]["chain"]] == ["score"]
+
+
+def test_a_run_that_goes_on_is_told_to_go_on(root, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    with Journal(copy / ".instep" / "journal.sqlite") as journal:
+        run_id, number = journal.new_run()
+        (begun,) = [one for one in journal.events_of(journal.run_id(1)) if isinstance(one, RunStarted)]
+        journal.append(replace(begun, run_id=run_id, number=number))
+    project(copy / ".instep")
+    told = why(Desk(copy), {"number": number})
+    assert (told["going"], told["metric"]) == (True, None)
+    assert not why(Desk(copy), {"number": 2})["going"]
+    said = [one.text.plain for one in page(told, "", 80)]
+    assert said[:2] == [f"No metric differs from run {number - 1} so far.", "The run is going on."]
 
 
 def test_a_failure_is_followed_to_the_code_that_changed_since(root):
