@@ -125,9 +125,9 @@ class _Walker:
 
     def children(self, node: ast.AST) -> None:
         for name in node._fields:
-            value: Any = getattr(node, name, None)  # Any: a tree's fields hold nodes, lists, texts
+            value: ast.AST | list[object] | str | int | None = getattr(node, name, None)
             if isinstance(value, list):
-                for item in value:  # pyright: ignore[reportUnknownVariableType]  # a list in a tree can hold all
+                for item in value:
                     if isinstance(item, ast.AST):
                         self.visit(item)
             elif isinstance(value, ast.AST):

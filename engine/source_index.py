@@ -24,6 +24,7 @@ _SCHEMA: Final = "source-index/5"
 _KEPT: Final = 20_000
 
 UnitKind = Literal["function", "class", "constant", "module_init"]
+_MARKERS: Mapping[str, Literal["file", "each"]] = {"File": "file", "Each": "each"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +359,7 @@ class _Indexer:
         name = path[-1]
         if len(path) == 1 and sources:
             name = sources[0].name
-        return {"File": "file", "Each": "each"}.get(name)  # type: ignore[return-value]  # the two literals it may be
+        return _MARKERS.get(name)
 
 
 def _aliases(drafts: Mapping[str, _Draft]) -> Iterator[tuple[str, tuple[str, ...]]]:

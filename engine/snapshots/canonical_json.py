@@ -38,8 +38,8 @@ def _pack(value: object, depth: int) -> object:
         if kind is str:
             _check_text(str(value))
         return value
-    if kind is float:
-        return _pack_float(float(value))  # type: ignore[arg-type]  # its exact type was just looked at
+    if isinstance(value, float) and kind is float:
+        return _pack_float(float(value))
     if depth > 200:
         raise NotPlain("nested too deep")
     if isinstance(value, list) and kind is list:

@@ -338,8 +338,8 @@ class LiveRows:
 
 def _number(value: object) -> float | None:
     try:
-        return None if isinstance(value, bool) or value is None else float(value)  # type: ignore[arg-type]  # a number, by its column
-    except (TypeError, ValueError, OverflowError):
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    except (ValueError, OverflowError):
         return None
 
 
