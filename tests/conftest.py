@@ -6,8 +6,12 @@ A run of a single file stays in one process, where a debugger and `-s` work; so 
 import os
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+settings.register_profile("any machine", deadline=None)  # 200 ms an example is too little where cores are shared
+settings.load_profile("any machine")
 
 WORKERS = 4
 """At most: each may have a Ray of its own, with nine processes."""

@@ -1,7 +1,7 @@
 """What differs as rows and lines: causes first, words beside every colour, nothing that a terminal obeys."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from instep.engine.compare.differences import Difference
@@ -148,7 +148,6 @@ def test_a_step_that_failed_says_why_and_what_it_was_run_for():
     assert plain(same_told(RATE))[0] == "equal in A and B"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_nothing_from_data_reaches_the_terminal_as_a_command(name, value):
     ones = [

@@ -28,7 +28,7 @@ def receiver(folder: Path) -> Receiver:
     return Receiver(folder / "partial", ObjectStore(folder / "there"))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(0, 400), min_size=1, max_size=5, unique=True),
     st.integers(1, 300),

@@ -464,7 +464,7 @@ def both(total, table): return [total, *table]
     }
 
 
-@hypothesis.settings(max_examples=12, deadline=None, database=None, derandomize=True)
+@hypothesis.settings(max_examples=12, database=None, derandomize=True)
 @hypothesis.given(st.lists(st.tuples(st.sampled_from(PARTS), st.integers(1, 3)), min_size=2, max_size=6))
 def test_any_chain_of_edits_ends_as_if_it_had_been_run_from_scratch(edits: list[tuple[str, int]]) -> None:
     values = dict.fromkeys(PARTS, 1)

@@ -281,7 +281,7 @@ def cell(value):
     return "NaN" if isinstance(value, float) and math.isnan(value) else value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, rows)
 @example([(0, 1.0, None)], [(0, 1.0, None), (0, NAN, None)])
 def test_the_multiset_difference_is_that_of_python(store, one, other):
@@ -301,7 +301,7 @@ def test_the_multiset_difference_is_that_of_python(store, one, other):
     assert found.removed == (counts[0] - counts[1]).total()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, rows)
 def test_the_keyed_difference_is_that_of_python(store, one, other):
     a, b = ({row[0]: row for row in side} for side in (one, other))

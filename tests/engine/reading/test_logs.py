@@ -63,7 +63,7 @@ filters = st.tuples(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(lines(), st.lists(st.integers(0, 40)), st.lists(filters, min_size=1), st.integers(0, 45), st.integers(0, 12))
 def test_pages_and_rows_are_those_of_the_list_filtered_also_while_it_grows(tmp_path_factory, said, cuts, asked, at, n):
     index = LogIndex(in_memory(tmp_path_factory.getbasetemp()))

@@ -53,7 +53,7 @@ def _same(cells, values):
 
 
 @given(rows=_TABLES, offset=st.integers(0, 45), count=st.integers(0, 45))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_page_is_the_slice_of_the_table(shelf, rows, offset, count):
     content = shelf.put(_frame(rows))
     page = shelf.ask("page", content=content, offset=offset, count=count)
@@ -65,7 +65,7 @@ def test_a_page_is_the_slice_of_the_table(shelf, rows, offset, count):
 
 
 @given(rows=_TABLES, column=st.sampled_from([0, 1, 2]), descending=st.booleans())
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_sorted_page_has_every_row_in_order_and_the_missing_last(shelf, rows, column, descending):
     content = shelf.put(_frame(rows))
     page = shelf.ask("page", content=content, sort="xns"[column], descending=descending)
@@ -93,7 +93,7 @@ def _frame(rows):
 
 
 @given(low=st.integers(-6, 6), missing=st.booleans())
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_filter_leaves_the_rows_that_meet_it(shelf, low, missing):
     rows = [(None, n if n % 3 else None, f"t{n}") for n in range(-5, 6)]
     content = shelf.put(_frame(rows))
@@ -321,7 +321,7 @@ def test_the_profile_counts_every_row(shelf, large):
 
 
 @given(values=st.lists(_NUMBERS, min_size=1, max_size=30))
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_profile_of_odd_numbers(shelf, values):
     told = shelf.ask("profile", content=shelf.put(pl.DataFrame({"v": pl.Series(values, dtype=pl.Float64)})), column="v")
     there = [one for one in values if one is not None]

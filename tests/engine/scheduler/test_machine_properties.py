@@ -323,7 +323,7 @@ def ancestors(nodes: dict[StepName, Node], name: StepName) -> Iterator[StepName]
         yield from ancestors(nodes, need)
 
 
-THOROUGH = settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
+THOROUGH = settings(max_examples=200, suppress_health_check=[*HealthCheck])
 
 
 @given(worlds())
@@ -368,7 +368,7 @@ def test_the_same_events_give_the_same_instructions(world: World) -> None:
     st.integers(0, 2),
     st.sampled_from(["died", "timeout", "lost"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_only_items_that_bring_their_worker_down_fail(total: int, killers: set[int], retries: int, how: str) -> None:
     killers = {item for item in killers if item < total}
     name = StepName("many")
