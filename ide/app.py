@@ -70,9 +70,9 @@ class InstepApp(Acting):
         for message in self.feed.drain() if self.feed is not None else ():
             self.live = take(self.live, message, time.time(), time.monotonic())
             for place in self.places.values():
-                if place.children:
+                if self.is_running and place.is_mounted:  # else it is being taken away, or made
                     place.take(self.live, message)
-            if ended(message) and self.here is not None:
+            if ended(message) and self.is_running and self.here is not None:
                 self.run_worker(self.here.refresh_shown(), group=f"refresh-{self.place}", exit_on_error=False)
         self.draw_bars()
 
@@ -96,14 +96,14 @@ class InstepApp(Acting):
     def _tick(self) -> None:
         self.forget_said()
         going = self.live.going or self.live.elsewhere
-        if going and self.here is not None and self.here.children:  # none: it is being taken away
+        if going and self.is_running and self.here is not None and self.here.is_mounted:
             self.here.tick(self.live)
         self.draw_bars()
 
     # The two lines
 
     def draw_bars(self) -> None:
-        if not self.query("#top"):
+        if not self.is_running or not self.query("#top"):
             return
         width = self.size.width
         self.query_one("#top", Bar).show(view.top(self.live, self.place, width))

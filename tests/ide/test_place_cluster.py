@@ -8,11 +8,13 @@ from cluster_told import AT_WORK, PLANNED, ClusterTold, elsewhere, write_cluster
 from screen_kit import text_of, until
 
 from instep.ide import offloading
+from instep.ide.screens import pipeline  # before anything is patched: it would keep what it was given
 
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterTold:
     found = ClusterTold(write_clusters(tmp_path / "small"), "cluster")
+    assert pipeline.start_run is offloading.start_run
     found.started = []
     monkeypatch.setattr(offloading, "start_run", lambda _, request: found.started.append(request))
     return found

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from screen_kit import ask, engine, opened, recorded, text_of, until, write_project
 
 from instep.engine.ids import RunId
@@ -46,6 +47,27 @@ async def test_a_terminal_of_twenty_by_five_and_back(tmp_path: Path) -> None:
             await app.show_place("pipeline")
             await pilot.pause(0.2)
             assert app.here.rail.step == "total", "the cursor stays through resizes"
+
+
+async def test_a_place_that_is_taken_away_while_a_run_goes_on_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = recorded(tmp_path / "small")
+    told = []
+    with engine(root):
+        async with opened(root) as (app, _):
+            close_all = app._close_all
+
+            async def closed() -> None:
+                await app.here.rail.remove()  # as closing does, one after the other
+                app.live = replace(app.live, going=True)
+                app._tick()
+                app.on_engine_spoke()
+                told.append("no harm")
+                await close_all()
+
+            monkeypatch.setattr(app, "_close_all", closed)
+    assert told == ["no harm"]
 
 
 async def test_the_project_is_deleted_under_it(tmp_path: Path) -> None:
