@@ -6,6 +6,7 @@ folder, the folders of step files, then the project's roots. What is not the pro
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from .facts import Import, Ref
@@ -28,21 +29,32 @@ class Node(NamedTuple):
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What follows from the paths alone. `table` maps dotted names to paths, `names` paths to their first name."""
+
+    step_files: list[str]
+    folders: frozenset[str]
+    roots: list[str]
+    step_folders: list[str]
+    table: Mapping[str, str]
+    names: Mapping[str, str]
+
+
 class Modules:
     """The files of a project as modules. Immutable in effect: a change makes a new one, sharing what still holds."""
 
     def __init__(self, project: Project, code: Mapping[str, bytes], index: IndexCache) -> None:
         self.project = project
         self.code = code
-        self.step_files = step_files(project, code)
+        before: Modules | None = index.modules
+        same_paths = before is not None and before.project is project and before.code.keys() == code.keys()
+        self.layout = before.layout if before is not None and same_paths else _layout(project, code)
+        self.step_files, self.table, self.names = self.layout.step_files, self.layout.table, self.layout.names
+        self._folders, self._roots = self.layout.folders, self.layout.roots
+        self._step_folders = self.layout.step_folders
         marked = frozenset(self.step_files) if project.mark == "public" else frozenset[str]()
         self.files: dict[str, FileIndex] = {path: index.of(path, data, path in marked) for path, data in code.items()}
-        self._folders = _folders(code)
-        self._roots = root_prefixes(project)
-        self._step_folders = sorted({path.rpartition("/")[0] + "/" for path in self.step_files if "/" in path})
-        table = module_table_of(project, code)
-        self.table = table
-        self.names = {path: name for name, path in reversed([*table.items()])}
         self._found: dict[tuple[str, int, str], tuple[str, ...]] = {}
         self._loaded: dict[str, frozenset[str]] = {}
 
@@ -260,6 +272,18 @@ def modules_of(project: Project, code: Mapping[str, bytes], index: IndexCache) -
         now.share(same)
     index.modules = now
     return now, same
+
+
+def _layout(project: Project, code: Collection[str]) -> _Layout:
+    files, table = step_files(project, code), module_table_of(project, code)
+    return _Layout(
+        files,
+        _folders(code),
+        root_prefixes(project),
+        sorted({path.rpartition("/")[0] + "/" for path in files if "/" in path}),
+        table,
+        {path: name for name, path in reversed([*table.items()])},
+    )
 
 
 def _folders(code: Collection[str]) -> frozenset[str]:

@@ -47,6 +47,19 @@ class Facts:
     files: Files
     modules: Callable[[Iterable[str]], Mapping[str, Digest | None]]
     problems: tuple[Problem, ...] = ()
+    keyed: "Keyed" = field(default_factory=dict["StepName", "_Keyed"])
+    """Keys made for earlier facts, which hold again where nothing that they are made of is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    step: Step
+    packages: Packages
+    found: Determinants
+    key: Digest
+
+
+Keyed = dict[StepName, _Keyed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +117,10 @@ def plan_step(
     step: Step, facts: Facts, known: Knowledge, inputs: Mapping[str, Digest], *, forced: bool = False
 ) -> StepPlan:
     """Decide one step whose inputs are all known, by the identities that arrive."""
-    found = determine(step, facts, inputs)
-    if isinstance(found, Problem):
-        return StepPlan(step.name, "failed", (Reason("failed", found.what),), problem=found)
-    key = found.key()
+    keyed = _keyed(step, facts, inputs)
+    if isinstance(keyed, Problem):
+        return StepPlan(step.name, "failed", (Reason("failed", keyed.what),), problem=keyed)
+    found, key = keyed.found, keyed.key
     if forced:
         return StepPlan(step.name, "stale", (Reason("forced", "forced, by --fresh or a replay"),), key, None, found)
     if not step.options.cache:
@@ -165,6 +178,28 @@ def inputs_from(step: Step, plans: Mapping[StepName, StepPlan]) -> dict[str, Dig
             assert hit is not None, "only asked when everything upstream is fresh"
             found[one.argument] = hit.outputs[one.output]
     return found
+
+
+def _keyed(step: Step, facts: Facts, inputs: Mapping[str, Digest]) -> _Keyed | Problem:
+    """The step's determinants and its key. Those of the plan before, if they are made of the very same objects:
+    equality would not do, `1` equals `True`. Files and variables are looked at each time."""
+    before = facts.keyed.get(step.name)
+    if (
+        before is not None
+        and before.step is step
+        and before.packages is facts.packages
+        and before.found.fingerprint is facts.fingerprints[step.name]
+        and before.found.params is facts.params[step.name]
+        and before.found.inputs == inputs
+        and not before.found.files
+        and not before.found.env
+    ):
+        return before
+    found = determine(step, facts, inputs)
+    if isinstance(found, Problem):
+        return found
+    now = facts.keyed[step.name] = _Keyed(step, facts.packages, found, found.key())
+    return now
 
 
 def determine(step: Step, facts: Facts, inputs: Mapping[str, Digest]) -> Determinants | Problem:

@@ -7,20 +7,24 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from .environment import Packages, packages_signature, read_packages
 from .errors import InstepError, Problem, ProjectError, UsageError, nearest
 from .files import Files, Sources, members
 from .graph import FileInput, Graph
 from .graph_reader import read_graph
-from .ids import Digest, StepName
+from .ids import Digest, Json, StepName
 from .knowledge import Recorded
 from .params import Overrides, resolve
-from .plan import Facts, Plan, make_plan
+from .plan import Facts, Keyed, Plan, make_plan
 from .project import Project, load_project
 from .reach import fingerprint_modules, fingerprint_steps
 from .source_index import IndexCache
 from .step_tables import with_tables
+
+_NONE_NEEDED: Final = Packages(Digest(""))
+_Resolved = tuple[Mapping[StepName, Mapping[str, Json]], tuple[Problem, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Planner:
         self._code: Mapping[str, bytes] = {}
         self._graph: Graph | None = None
         self._last_facts: Facts | None = None
+        self._keyed: Keyed = {}
+        self._params: tuple[Project, Graph, _Resolved] | None = None
 
     @property
     def code(self) -> Mapping[str, bytes]:
@@ -81,7 +87,7 @@ class Planner:
         needed = any(one.imports for one in fingerprints.values())
         if needed and (known is None or known.signature != packages_signature()):
             self._packages = read_packages(self._packages_file, known)
-        params, wrong = resolve(self.project, graph, wishes.overrides, wishes.variant)
+        params, wrong = self._resolved(graph, wishes)
         if wrong:
             kind = UsageError if any(one.what.startswith("--set") for one in wrong) else ProjectError
             raise kind(wrong[0], *wrong[1:])
@@ -91,10 +97,11 @@ class Planner:
             fingerprints,
             params,
             env,
-            self._packages or Packages(Digest("")),
+            self._packages or _NONE_NEEDED,
             self.files,
             self.modules,
             graph.problems,
+            self._keyed,
         )
         return self._last_facts
 
@@ -147,6 +154,16 @@ class Planner:
                 raise UsageError(Problem(f"no step `{name}`", mend=hint[:1].upper() + hint[1:]), *more)
             found.add(owners.get(name, StepName(name)))
         return frozenset(found)
+
+    def _resolved(self, graph: Graph, wishes: Wishes) -> _Resolved:
+        if wishes.overrides or wishes.variant:
+            return resolve(self.project, graph, wishes.overrides, wishes.variant)
+        before = self._params
+        if before is not None and before[0] is self.project and before[1] is graph:
+            return before[2]
+        found = resolve(self.project, graph, {})
+        self._params = self.project, graph, found
+        return found
 
     def _reread_config(self) -> bool:
         path = self.project.root / self.project.config
