@@ -3,8 +3,7 @@
 `import instep` runs in every worker, so this root is lazy (PEP 562) and light.
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # what checkers take for true; importing `typing` would double what a no-op run takes here
 if TYPE_CHECKING:
     from .engine.authoring import Each, File, log, progress, step
     from .engine.notebook import open_project

@@ -2,7 +2,7 @@
 
 import sys
 
-from .ide.cli import main
+from .ide.quick import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,15 +8,8 @@ _DESCRIPTION = "Change a step, and only what it made stale runs. Every run is ke
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The entry point: returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    from .quick import try_quickly
-
-    code = try_quickly(words)
-    if code is not None:
-        return code
-    arguments = _parser().parse_args(words)
-    return _guarded(arguments)
+    """Do what the words say; returns the exit code."""
+    return _guarded(_parser().parse_args(sys.argv[1:] if argv is None else argv))
 
 
 def _guarded(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,22 @@
-"""The no-op path: `instep run` with an engine at hand and nothing stale, without importing what it does not need.
+"""Where the program begins, and its no-op path: `instep run` with an engine at hand and nothing stale.
 
-It knows one case, a plain `run` (maybe with `-C DIR`), and leaves everything else to `cli.main`.
+That path imports as little as it can; it knows one case, a plain `run` (maybe with `-C DIR`), and leaves everything
+else to `cli.main`.
 """
 
 import os
 import sys
+
+
+def main() -> int:
+    """The entry point: returns the exit code."""
+    words = sys.argv[1:]
+    code = try_quickly(words)
+    if code is not None:
+        return code
+    from .cli import main
+
+    return main(words)
 
 
 def try_quickly(words: list[str]) -> int | None:
