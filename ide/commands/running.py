@@ -243,7 +243,8 @@ def exit_code(document: Message) -> int:
     """0 done, 1 a step failed, 2 part of the project could not be planned or has nothing to read, 130 cancelled."""
     if document["state"] == "cancelled":
         return INTERRUPTED
-    errors = [step["error"] for step in document["steps"] if step["state"] == "failed"]
+    # A run with nothing to do that was asked for briefly has no steps.
+    errors = [step["error"] for step in document.get("steps", ()) if step["state"] == "failed"]
     if errors and all(one and one["kind"] == "input" for one in errors):
         return MISTAKE
     if document["state"] != "done" or document.get("diverged"):

@@ -460,3 +460,11 @@ def test_the_socket_is_the_owners_alone_and_stop_leaves_no_process(shared) -> No
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(project.root) not in left
     assert project("stop").code == 0
+
+
+def test_a_run_with_nothing_to_do_says_so_whatever_was_asked_and_whoever_is_there(shared) -> None:
+    project = shared("slow", {})
+    for words in (["run"], ["run", "slow"], ["run", "--note", "again"]):
+        told = project(*words)
+        assert (told.code, told.err) == (0, "") and "nothing to run" in told.out
+    assert project("stop").code == 0
