@@ -37,6 +37,14 @@ def connected(root: Path) -> socket.socket | None:
         raise EngineError(str(error), mend="Work as that user, or in a copy of the project that is yours.") from None
 
 
+def is_there(root: Path) -> bool:
+    """Whether an engine of this project listens. Raises EngineError for another user's."""
+    channel = connected(root)
+    if channel is not None:
+        channel.close()
+    return channel is not None
+
+
 def _asked(root: Path, request: dict[str, object], *, start: bool) -> socket.socket:
     channel = connected(root)
     if channel is None:

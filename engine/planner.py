@@ -53,7 +53,6 @@ class Planner:
         self._index_file = store / "index"
         self.index = IndexCache()
         self.index.load(self._index_file)
-        self._indexed = False
         self._packages_file = store / "packages.json"
         self._packages: Packages | None = None
         self._config: bytes | None = None
@@ -120,9 +119,7 @@ class Planner:
         """Keep what was learned beside the journal, for the next process."""
         try:
             self.files.save()
-            if self._indexed:
-                self.index.save(self._index_file)
-                self._indexed = False
+            self.index.save(self._index_file)
         except OSError:
             pass  # a cache that cannot be written costs the next process some milliseconds, nothing else
 
@@ -184,7 +181,6 @@ class Planner:
         return True
 
     def _read_graph(self) -> None:
-        self._indexed = True
         code = dict(self.sources.code)
         graph = read_graph(self.project, code, self.index)
         broken = {one.place.path for one in graph.problems if one.place and one.what.startswith("syntax error")}

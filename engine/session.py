@@ -184,7 +184,7 @@ class Session:
             facts, plan = self.planner.plan(request.env, request.wishes)
             if plan.changed or plan.stale() or facts.problems or not plan.steps:
                 return {}
-            last = self._last_run()
+            last = self._known.journal.last_shown()
         return {"nothing": len(plan.steps), "run": last[0] if last else None}
 
     # Running
@@ -360,7 +360,7 @@ class Session:
         )
 
     def _nothing(self, plan: Plan, selected: list[StepName], request: RunRequest, began: float) -> Document:
-        number, run_id = self._last_run() or (None, None)
+        number, run_id = self._known.journal.last_shown() or (None, None)
         if request.brief:
             return {"run": number, "state": "done", "nothing": len(selected), "problems": len(plan.problems)}
         document = run_document(
@@ -374,12 +374,6 @@ class Session:
             items={},
         )
         return document | {"nothing": len(selected)}
-
-    def _last_run(self) -> tuple[int, RunId] | None:
-        """The newest run that a person made, not one that explains others."""
-        journal = self._known.journal
-        recent = [(number, run_id) for number, run_id, *_ in journal.runs(100)]
-        return next((one for one in recent if not journal.is_hidden(one[0])), recent[0] if recent else None)
 
     def selected(self, graph: Graph, plan: Plan, request: RunRequest) -> list[StepName]:
         """The steps asked for and all that they need; for a file save without those that wait for a key."""

@@ -105,6 +105,7 @@ class IndexCache:
     def __init__(self) -> None:
         self._known: dict[tuple[Digest, bool], FileIndex] = {}
         self._by_path: dict[tuple[str, bool], tuple[bytes, FileIndex]] = {}
+        self._changed = False
         # Any: the last `modules.Modules`, graph and `reach.Reach` made from this; those modules import this one.
         self.modules: Any = None
         self.graph: Any = None
@@ -119,6 +120,7 @@ class IndexCache:
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = index_source(data, public)
+            self._changed = True
         self._by_path[path, public] = data, found
         return found
 
@@ -133,10 +135,13 @@ class IndexCache:
             self._known = {}
 
     def save(self, path: Path) -> None:
-        """Raises OSError."""
+        """Keep it for the next process, if anything was learnt. Raises OSError."""
+        if not self._changed:
+            return
         current = {(digest_bytes(data), public): index for (_, public), (data, index) in self._by_path.items()}
         rest = dict(list(self._known.items())[-max(0, _KEPT - len(current)) :]) if len(self._known) < _KEPT else {}
         write_private(path, pickle.dumps((_SCHEMA, rest | current), 5))
+        self._changed = False
 
 
 class _Reader(pickle.Unpickler):

@@ -388,6 +388,11 @@ class Journal:
         named = next((one["name"] for one in said if one.get("name") is not None), "")  # stores of 0.1.0's first days
         return named.startswith(HIDDEN) if told is None else told
 
+    def last_shown(self) -> tuple[int, RunId] | None:
+        """The newest run that a person made, not one that explains others."""
+        recent = [(number, run_id) for number, run_id, *_ in self.runs(100)]
+        return next((one for one in recent if not self.is_hidden(one[0])), recent[0] if recent else None)
+
     def run_id(self, number: int) -> RunId | None:
         rows = self._rows("select run_id from run where number=?", (number,))
         return RunId(rows[0][0]) if rows else None

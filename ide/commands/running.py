@@ -56,10 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     """`instep run`: run what is stale, following it until it ends."""
     root = root_of(arguments)
     request = request_of(arguments, "run") | {"brief": not arguments.json}
+    follower = Follower(quiet=arguments.json)
+    if not client.is_there(root):
+        from ...engine.offline import nothing_here
+
+        if (document := nothing_here(root, request)) is not None:
+            return follower.finish({"t": "end", "doc": document}, as_json=False)
     answer = client.ask(root, request)
     if arguments.detach:
         return _detached(answer, as_json=arguments.json)
-    follower = Follower(quiet=arguments.json)
     return follower.finish(_followed(answer, follower), as_json=arguments.json)
 
 

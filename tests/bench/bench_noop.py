@@ -28,6 +28,7 @@ def main() -> None:
             _edit(root, helper, steps)
             for message in ask(root, {"op": "stop"}, start=False):
                 assert message["t"] == "end"
+            row(f"{steps} steps: instep run, no engine", wall(instep(*where, "run"), 5), base, "python -c pass")
             row(f"{steps} steps: instep status, no engine", wall(instep(*where, "status"), 5), base, "python -c pass")
             if find_spec("doit"):
                 dodo = write_doit(Path(folder) / "d", steps)

@@ -462,9 +462,12 @@ def test_the_socket_is_the_owners_alone_and_stop_leaves_no_process(shared) -> No
     assert project("stop").code == 0
 
 
-def test_a_run_with_nothing_to_do_says_so_whatever_was_asked_and_whoever_is_there(shared) -> None:
+def test_a_run_with_nothing_to_do_says_so_and_starts_no_engine_for_that(shared) -> None:
     project = shared("slow", {})
-    for words in (["run"], ["run", "slow"], ["run", "--note", "again"]):
+    for words in (["run"], ["run", "--note", "again"]):
         told = project(*words)
         assert (told.code, told.err) == (0, "") and "nothing to run" in told.out
-    assert project("stop").code == 0
+    assert "no engine is running" in project("stop").out
+    told = project("run", "slow")
+    assert (told.code, told.err) == (0, "") and "nothing to run" in told.out
+    assert "has ended" in project("stop").out
