@@ -7,7 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from ...engine.compare.axes import says_how_far
-from ..text import clean, number, pad, size, width
+from ..text import clean, fit, number, pad, size, width
+from .cells import NULL, is_number, type_name
 from .live import Message, StepNow
 from .source import coloured
 
@@ -89,6 +90,10 @@ def _json(value: object) -> str:
     return clean(json.dumps(value, ensure_ascii=False))
 
 
+_WIDEST = 24
+"""Columns of the screen that one column of a preview takes at most."""
+
+
 def output_lines(outputs: Sequence[Message]) -> list[Text]:
     """Every output: kind, size, columns, and what was kept to see of it."""
     lines: list[Text] = []
@@ -106,18 +111,24 @@ def output_lines(outputs: Sequence[Message]) -> list[Text]:
 
 
 def _table(rows: Sequence[Sequence[str]], types: Mapping[str, str]) -> list[Text]:
-    columns = len(rows[0])
-    whole = [row for row in rows if len(row) == columns]
-    widths = [min(24, max(width(row[at]) for row in whole)) for at in range(columns)]
-    lines = [Text("  ".join(pad(name[:24], wide) for name, wide in zip(whole[0], widths, strict=True)), "running")]
-    if types:
-        told = (types.get(name, "")[:wide] for name, wide in zip(whole[0], widths, strict=True))
-        lines.append(Text("  ".join(pad(kind, wide) for kind, wide in zip(told, widths, strict=True)), "dim"))
-    lines += [
-        Text("  ".join(pad(cell[:24] or "∅", wide) for cell, wide in zip(row, widths, strict=True)), "text")
-        for row in whole[1:]
+    """Names, types and rows in columns; numbers to the right."""
+    names = rows[0]
+    kinds = [type_name(types.get(name, "")) for name in names]
+    right = [is_number(types.get(name, "")) for name in names]
+    cells = [[fit(cell or NULL, _WIDEST) for cell in row] for row in rows[1:] if len(row) == len(names)]
+    heads = [[fit(cell, _WIDEST) for cell in row] for row in ((names, kinds) if types else (names,))]
+    widths = [max(map(width, column)) for column in zip(*heads, *cells, strict=True)]
+
+    def line(row: Sequence[str], style: str) -> Text:
+        padded = (
+            " " * (wide - width(cell)) + cell if number else pad(cell, wide)
+            for cell, wide, number in zip(row, widths, right, strict=True)
+        )
+        return Text("  ".join(padded), style)
+
+    return [line(row, style) for row, style in zip(heads, ("running", "dim"), strict=False)] + [
+        line(row, "text") for row in cells
     ]
-    return lines
 
 
 def log_lines(records: Sequence[Message]) -> list[Text]:
