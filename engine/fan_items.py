@@ -40,6 +40,7 @@ class FanItems:
         self._refs: list[Mapping[str, ItemRef] | None] = [None] * len(keys)
         self._reused: dict[int, StepRunId] = {}
         self._failures: dict[int, Failure] = {}
+        self._metrics: dict[int, Mapping[str, float]] = {}
         self._ran = 0
 
     @classmethod
@@ -99,6 +100,7 @@ class FanItems:
                 refs = _from_cache(one.outputs) if verdicts[one.candidate] else {}
                 if refs and all(_here(ref, objects, blocks) for ref in refs.values()):
                     self._refs[index] = refs
+                    self._measured(index, _measured_before(one.outputs))
                     if one.step_run_id == self.step_run_id:
                         self._ran += 1  # by this very run, before it was cut off
                     else:
@@ -116,10 +118,27 @@ class FanItems:
         """Seconds from the decision to now."""
         return (time.time_ns() // 1000 - self.started_us) / 1e6
 
-    def done(self, index: int, refs: Mapping[str, ItemRef]) -> None:
+    def done(self, index: int, refs: Mapping[str, ItemRef], metrics: Mapping[str, float]) -> None:
+        """An item has its results; `metrics` are the last values that it logged."""
         self._refs[index] = refs
+        self._measured(index, metrics)
         self._failures.pop(index, None)
         self._ran += 1
+
+    def _measured(self, index: int, metrics: Mapping[str, float]) -> None:
+        if metrics:
+            self._metrics[index] = metrics
+
+    def metrics(self) -> dict[str, float]:
+        """Of each name the mean over the items that logged it, run now or before; which came last says nothing.
+
+        In the order of the items, so that the same values give the same mean to the last digit.
+        """
+        found: dict[str, list[float]] = {}
+        for index in sorted(self._metrics):
+            for name, value in self._metrics[index].items():
+                found.setdefault(name, []).append(value)
+        return {name: math.fsum(values) / len(values) for name, values in found.items()}
 
     def failed(self, indices: Sequence[int], failure: Failure) -> None:
         for index in indices:
@@ -177,18 +196,22 @@ class FanItems:
         return {name: ref.content_hash for name, ref in refs.items()}
 
     @staticmethod
-    def to_cache(refs: Mapping[str, ItemRef]) -> Json:
-        return {
-            "item": {
-                name: [one.content_hash, one.format, one.carrier, one.block, one.position, one.inline]
-                for name, one in refs.items()
-            }
+    def to_cache(refs: Mapping[str, ItemRef], metrics: Mapping[str, float]) -> Json:
+        items: Json = {
+            name: [one.content_hash, one.format, one.carrier, one.block, one.position, one.inline]
+            for name, one in refs.items()
         }
+        return {"item": items, "metrics": dict(metrics)} if metrics else {"item": items}
 
 
 def _from_cache(body: Json) -> dict[str, ItemRef]:
     found: Any = body.get("item", {}) if isinstance(body, dict) else {}  # Any: JSON that `to_cache` wrote
     return {name: ItemRef(*row) for name, row in found.items()}
+
+
+def _measured_before(body: Json) -> dict[str, float]:
+    found: Any = body.get("metrics", {}) if isinstance(body, dict) else {}  # Any: JSON that `to_cache` wrote
+    return {str(name): float(value) for name, value in found.items()}
 
 
 def _here(ref: ItemRef, objects: ObjectStore, seen: dict[str, bool]) -> bool:

@@ -17,7 +17,8 @@ MAX_LINES = 200
 
 @dataclass(slots=True)
 class Flight:
-    """`metrics` has the last value of every name, `attached` what `log.text`, `log.table` and `log.figure` gave."""
+    """`metrics` has the last value of every name, `by_item` those of each item of a fan-out, `attached` what
+    `log.text`, `log.table` and `log.figure` gave."""
 
     launch: Launch
     step_run_id: StepRunId
@@ -26,6 +27,7 @@ class Flight:
     node: str = ""
     outcome: Outcome | None = None
     metrics: dict[str, float] = field(default_factory=dict[str, float])
+    by_item: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     attached: list[Artifact] = field(default_factory=list[Artifact])
     _offset: int = 0
 
@@ -47,7 +49,10 @@ class Flight:
             match one["k"]:
                 case "metric":
                     measured = True
-                    self.metrics[str(one["n"])] = float(str(one["v"]))
+                    name, value, item = str(one["n"]), float(str(one["v"])), one.get("i")
+                    self.metrics[name] = value
+                    if isinstance(item, int):
+                        self.by_item.setdefault(item, {})[name] = value
                 case "progress":
                     progress = one
                 case "attach":

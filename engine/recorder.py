@@ -245,19 +245,18 @@ class Recorder:
             if item.index is None or item.index not in kept or item.failure is not None:
                 continue
             refs = {name: ref for name, ref in item.outputs.items() if isinstance(ref, ItemRef)}
-            fan.done(item.index, refs)
+            measured = flight.by_item.get(item.index, {})
+            fan.done(item.index, refs, measured)
             rows.append(fan.row(item, attempt, refs))
             if self.setting.record:
-                self._writing.cache.append(
-                    Cached(fan.keys[item.index], candidate, fan.step_run_id, FanItems.to_cache(refs), observed)
-                )
+                body = FanItems.to_cache(refs, measured)
+                self._writing.cache.append(Cached(fan.keys[item.index], candidate, fan.step_run_id, body, observed))
         self._writing.events.append(
             replace(self._items_ended(step, fan, rows), node=outcome.node, rss_mb=outcome.rss_mb)
         )
         fan.observed = {kind: {**fan.observed.get(kind, {}), **found} for kind, found in observed.items()} | {
             kind: found for kind, found in fan.observed.items() if kind not in observed
         }
-        self.results.items(step.name, flight.metrics)
 
     def attempt_failed(
         self,
@@ -321,7 +320,7 @@ class Recorder:
             self._writing.objects += [_object_row(stored) for stored in joined.objects]
             self._store_artifact(joined.artifact)
             self._artifacts[name, output] = joined.artifact
-        outputs, metrics = self._outputs(step), self.results.metrics_of(name)
+        outputs, metrics = self._outputs(step), fan.metrics()
         if self.setting.record and self.setting.share == 1.0:  # a part of the items is no result of the step
             self._remember(plan, fan.step_run_id, outputs, metrics, fan.observed)
             if fan.ran():
@@ -334,6 +333,7 @@ class Recorder:
                 seconds=fan.elapsed(),
                 outputs=self._output_hashes(step),
                 files=input_files(step, self.facts, fan.observed.get("files", {})),
+                metrics=metrics,
             )
         )
         if fan.ran():

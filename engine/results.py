@@ -58,7 +58,6 @@ class Results:
     def __init__(self, steps: Iterable[StepName]) -> None:
         self.order = list(steps)
         self.steps: dict[StepName, StepResult] = {}
-        self._logged: dict[StepName, dict[str, float]] = {}
 
     def reused(
         self, step: StepName, step_run_id: StepRunId, outputs: Mapping[str, Artifact], metrics: Mapping[str, float]
@@ -81,13 +80,6 @@ class Results:
 
     def stopped(self, step: StepName, step_run_id: StepRunId, state: EndState, cause: str) -> None:
         self.steps[step] = StepResult(step, step_run_id, state, cause=cause)
-
-    def items(self, step: StepName, metrics: Mapping[str, float]) -> None:
-        """The metrics that some items of a fan-out logged; the last value of a name counts."""
-        self._logged.setdefault(step, {}).update(metrics)
-
-    def metrics_of(self, step: StepName) -> dict[str, float]:
-        return self._logged.get(step, {})
 
     def metrics(self) -> dict[str, float]:
         """`step.name` → final value: what was logged, and outputs that are flat dicts of numbers."""

@@ -139,8 +139,8 @@ in {config}:
     address = "http://127.0.0.1:8265"
     token = {{ env = "GPU_RAY_TOKEN" }}
 
-The address is that of its dashboard, through an SSH tunnel or a TLS proxy;
-the token is named by where it is and never written down itself.
+The address is that of its dashboard, through an SSH tunnel or a TLS
+proxy; the token is named by where it is, never written down itself.
 `a` asks for these, tries whether the cluster answers, and writes them.
 
 After that `o` in Pipeline or Runs sends the identical run there; what

@@ -31,7 +31,7 @@ class Lab:
         (self.root / "instep.toml").write_text("")
         (self.root / "pipeline.py").write_text(f"""
 import json, os, time
-from instep import Each, File, step
+from instep import Each, File, log, step
 @step
 def countries(files=File("data/*.json")): return [json.loads(one.read_text()) for one in files]
 @step
@@ -41,6 +41,7 @@ def fit(country=Each("countries"), setting=Each("grid")):
     with open({str(self.told)!r}, "a") as file: print("begun", country["name"], setting["penalty"], file=file)
     while os.path.exists({str(self.pause)!r}) and setting["penalty"] == 4: time.sleep(0.005)
     with open({str(self.told)!r}, "a") as file: print("done", country["name"], setting["penalty"], file=file)
+    log(loss=100); log(loss=country["value"])
     return country["value"] * setting["penalty"]
 @step
 def best(fit): return {{"best": max(fit), "count": len(fit)}}
@@ -78,6 +79,19 @@ def test_every_item_is_recorded_and_the_next_run_has_nothing_to_do(lab: Lab) -> 
     assert {one["state"] for one in shown["items"]} == {"done"}
     assert lab.run()["nothing"] == 4
     assert set(lab.finished().values()) == {1}
+
+
+def test_the_metric_of_a_fan_out_is_the_mean_of_its_items_whichever_ran_and_whichever_came_last(lab: Lab) -> None:
+    def catalogued(run: int) -> float:
+        return Catalog(lab.root / ".instep").show(run)["metrics"]["fit.loss"]
+
+    values = list(range(COUNTRIES))
+    assert lab.run()["metrics"]["fit.loss"] == catalogued(1) == sum(values) / COUNTRIES
+    values[0] = 70
+    lab.write(0, 70)
+    assert lab.run()["metrics"]["fit.loss"] == catalogued(2) == sum(values) / COUNTRIES
+    lab.write(0, 0)
+    assert lab.run()["metrics"]["fit.loss"] == catalogued(3) == sum(range(COUNTRIES)) / COUNTRIES
 
 
 def test_one_countrys_data_runs_its_items_alone(lab: Lab) -> None:
