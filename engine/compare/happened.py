@@ -53,9 +53,11 @@ def of_step(step: str, determinants: tuple[Difference, ...]) -> list[Difference]
 def _change(a: RunFacts, b: RunFacts, old: StepFact | None, new: StepFact | None) -> str:
     """What is worth telling of a step, in a word; "" for nothing."""
     if old is None or new is None:
-        name, absent = (new.name, a) if old is None and new is not None else (old.name if old else "", b)
-        # A step that is there and was not asked for is no change of the pipeline.
-        return "" if name in absent.graph else "added" if old is None else "removed"
+        there, absent = (new, a) if old is None else (old, b)
+        if there is None or there.name not in absent.graph:
+            return "added" if old is None else "removed"
+        # A step that is there and was not asked for is no change of the pipeline; that it failed is to be told.
+        return "state" if there.state == "failed" else ""
     if (old.state in KNOWN) != (new.state in KNOWN) or (old.state not in KNOWN and old.state != new.state):
         return "state"
     if old.error != new.error:

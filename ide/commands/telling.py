@@ -138,7 +138,8 @@ def _step(one: Difference) -> Iterator[str]:
             yield "its key differs by what no snapshot names: an environment variable or `version=`"
         case _:
             error = oneline(str(detail["error"][1] or detail["error"][0] or ""))
-            yield f"{arrow(one.before, one.after)}{f': {error}' if error else ''}"
+            states = arrow(one.before or "not run", one.after or "not run")
+            yield f"{states}{f': {error}' if error else ''}"
             if one.after in ("stale", "pending"):
                 yield from (oneline(reason) for reason in detail["reasons"][:3])
 

@@ -91,6 +91,10 @@ def test_of_a_step_only_what_is_worth_it_is_told(new, wanted):
     assert change(DONE, new) == wanted
 
 
+def test_a_failure_is_told_of_a_step_that_the_other_run_was_not_asked_for():
+    assert change(replace(DONE, state="failed"), None) == "state"
+
+
 def test_short_steps_are_never_slower():
     assert change(replace(DONE, seconds=0.01), replace(DONE, seconds=0.09)) == ""
 
