@@ -35,7 +35,7 @@ class FanItems:
         self.started_us = time.time_ns() // 1000
         self.keys = keys
         self.observed: dict[str, Any] = {}
-        self._names, self._lists = list(names), [list(one) for one in lists]
+        self.names, self.lists = list(names), [list(one) for one in lists]
         self._outputs = list(outputs)
         self._refs: list[Mapping[str, ItemRef] | None] = [None] * len(keys)
         self._reused: dict[int, StepRunId] = {}
@@ -81,11 +81,16 @@ class FanItems:
 
     def arguments(self, index: int) -> dict[str, ItemRef]:
         """Which item each `Each` argument of item `index` receives."""
-        found: dict[str, ItemRef] = {}
-        for name, items in zip(reversed(self._names), reversed(self._lists), strict=True):
+        places = self.places(index)
+        return {name: items[at] for name, items, at in zip(self.names, self.lists, places, strict=True)}
+
+    def places(self, index: int) -> list[int]:
+        """Where in each of the lists the arguments of item `index` are."""
+        found: list[int] = []
+        for items in reversed(self.lists):
             index, place = divmod(index, len(items))
-            found[name] = items[place]
-        return {name: found[name] for name in self._names}
+            found.append(place)
+        return found[::-1]
 
     def reuse(
         self, known: Mapping[Digest, Sequence[Cached]], objects: ObjectStore, holds: Callable[[Cached], bool]
@@ -109,6 +114,19 @@ class FanItems:
 
     def missing(self) -> Sequence[int]:
         return [index for index, refs in enumerate(self._refs) if refs is None]
+
+    def ended(self) -> list[int]:
+        """The items that have a result."""
+        return [index for index, refs in enumerate(self._refs) if refs is not None]
+
+    def failing(self) -> list[int]:
+        return list(self._failures)
+
+    def results(self, index: int) -> Mapping[str, ItemRef]:
+        return self._refs[index] or {}
+
+    def logged(self, index: int) -> Mapping[str, float]:
+        return self._metrics.get(index, {})
 
     def ran(self) -> bool:
         """Whether any item was run here rather than taken over."""

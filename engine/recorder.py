@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .digest import digest
+from .fan_groups import FanGroups
 from .fan_items import FanItems
 from .flight import Flight
 from .graph import Fan, Step, Upstream
@@ -76,6 +77,7 @@ class Recorder:
     results: Results
     decided: dict[StepName, StepPlan] = field(default_factory=dict[StepName, StepPlan])
     fans: dict[StepName, FanItems] = field(default_factory=dict[StepName, FanItems])
+    groups: dict[StepName, FanGroups] = field(default_factory=dict[StepName, FanGroups])
     notes: list[str] = field(default_factory=list[str])
     outside: Mapping[StepName, str] = field(default_factory=dict[StepName, str])
     _artifacts: dict[tuple[StepName, str], Artifact] = field(default_factory=dict[tuple[StepName, str], Artifact])
@@ -125,6 +127,7 @@ class Recorder:
 
     def items_reused(self, step: Step, fan: FanItems) -> None:
         self.fans[step.name] = fan
+        self.groups[step.name] = FanGroups(fan, self.objects)
         rows = fan.reused_rows()
         if rows:
             self._writing.events.append(self._items_ended(step, fan, rows))
@@ -302,6 +305,7 @@ class Recorder:
             replace(
                 self._ended(name, fan.step_run_id, "failed"),
                 error=failure_to_json(failure),
+                groups=self.groups[name].look(),
                 started_us=fan.started_us,
                 ended_us=now_us(),
                 seconds=fan.elapsed(),
@@ -334,6 +338,7 @@ class Recorder:
                 outputs=self._output_hashes(step),
                 files=input_files(step, self.facts, fan.observed.get("files", {})),
                 metrics=metrics,
+                groups=self.groups[name].look(),
             )
         )
         if fan.ran():

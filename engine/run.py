@@ -39,6 +39,8 @@ Fetch = Callable[[Mapping[str, str], Notify], None]
 """Gets the objects `<hash>.<format>` from the clusters named; raises InstepError where it cannot."""
 POLL = 0.05
 """Seconds between looks at the live files and at whether a cancel was asked for."""
+GROUPS_SECONDS = 0.5
+"""Seconds after which what the items of a fan-out have come to is told again."""
 
 
 class Run:
@@ -78,6 +80,7 @@ class Run:
         self._folder = setting.store / "runs" / str(setting.number)
         self._files_before: dict[str, int] = {}
         self._lost: dict[StepName, Failure] = {}
+        self._grouped: dict[StepName, float] = {}
         self._end: instructions.RunEnd | None = None
         self._reports: list[dict[str, Any]] = []  # Any: JSON messages
 
@@ -395,6 +398,10 @@ class Run:
             message["reasons"] = self._recorder.reasons(one.step)
         if fan is not None:
             message["items"] = len(fan)
+            now = time.monotonic()
+            if one.state in ("done", "failed") or now - self._grouped.get(one.step, 0.0) >= GROUPS_SECONDS:
+                self._grouped[one.step] = now
+                message["groups"] = self._recorder.groups[one.step].look()
         self._reports.append(message)
 
     def _tell_all(self, messages: Sequence[dict[str, Any]]) -> None:

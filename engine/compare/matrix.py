@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from ..digest import digest
 from ..errors import UsageError
+from ..metric_names import direction
 from .determinants import same
 from .differences import Document, Kind, label_json
 from .facts import RunFacts
-from .metrics import direction
 
 _VERSIONS: Final = "abcdefghijklmnopqrstuvwxyz"
 

@@ -1,19 +1,16 @@
 """Metrics of two runs: how much they changed, whether that is better, and whether it is more than the seed's doing."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan
 from statistics import fmean
 from typing import Any, Final, Literal
 
+from ..metric_names import direction
 from .differences import Compared, Difference
 from .facts import RunFacts
 
-Better = Literal["lower", "higher"]
 Verdict = Literal["better", "worse", "changed"]
-_LOWER: Final = frozenset(("loss", "rmse", "mae", "mse", "error", "err", "mape", "logloss", "perplexity", "brier"))
-_HIGHER: Final = frozenset(("acc", "accuracy", "auc", "r2", "f1", "precision", "recall", "score"))
 _T95: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _T95_MANY: Final = ((12, 2.179), (15, 2.131), (20, 2.086), (30, 2.042), (60, 2.0))
 
@@ -32,14 +29,6 @@ class Spread:
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         return {"seeds": self.seeds, "deviation": self.deviation, "margin": self.margin}
-
-
-def direction(name: str) -> Better | None:
-    """Whether lower or higher is better, where the last part of a metric's name says so: `val_loss`, `score.r2`."""
-    words = re.split(r"[^a-z0-9]+", name.rpartition(".")[2].lower())
-    if any(word in _LOWER for word in words) or "log loss" in " ".join(words):
-        return "lower"
-    return "higher" if any(word in _HIGHER for word in words) else None
 
 
 def verdict(name: str, before: float, after: float) -> Verdict:

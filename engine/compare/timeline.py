@@ -9,8 +9,8 @@ from math import isnan
 from pathlib import Path
 from typing import Final
 
+from ..metric_names import direction
 from ..snapshots.queries import reader
-from .metrics import direction
 
 POINTS: Final = 2_000
 """Points of a series beyond which every n-th is read; the first and the last always are."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ..compare.axes import COUNT, SECONDS, says_how_far
+from ..compare.axes import COUNT, SECONDS
 from ..compare.code import CodeChange, code_changes
 from ..compare.deep import deepen
 from ..compare.differences import Comparison, label_json
@@ -23,6 +23,7 @@ from ..compare.matrix import export, matrix_of
 from ..compare.runs import equal_things
 from ..compare.timeline import Point, series, series_names
 from ..errors import UsageError
+from ..metric_names import says_how_far
 from ..snapshots.upkeep import Upkeep
 from .desk import Desk, Document, Request
 from .live_metrics import live_metrics

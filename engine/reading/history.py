@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..compare.axes import says_how_far
 from ..errors import UsageError
 from ..ids import Json
+from ..metric_names import says_how_far
 from ..snapshots.journal import Journal
 from ..snapshots.records import RunNoted
 from .desk import Desk, Document, Request

@@ -188,6 +188,10 @@ class Catalog:
                 [last["fingerprint"]],
             )
             metrics = found.rows("from run_metric where run = ? and step = ? order by name", [number, step])
+            groups = found.rows(
+                "select groups from step_run where step_run_id = ? and groups is not null limit 1",
+                [last["reused_from"] or last["step_run_id"]],
+            )
             items = found.rows(
                 "select item, attempt, state, seconds, error from step_run"
                 " where run = ? and step = ? and item is not null order by item, attempt",
@@ -225,6 +229,7 @@ class Catalog:
             ],
             "files": files,
             "code": code,
+            "groups": _loads(groups[0]["groups"]) if groups else None,
             "items": [one | {"error": _loads(one["error"])} for one in items],
         }
 

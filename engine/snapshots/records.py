@@ -122,8 +122,8 @@ class InputFile:
 @dataclass(frozen=True, slots=True)
 class StepEnded(_Record):
     """One step run, whole. `inputs` and `outputs` map names to content hashes; `error` is a `Failure` as JSON;
-    `reasons` are those of the plan that made it run. `metrics` are those of a whole fan-out: what a step without items
-    logged is in its live file."""
+    `reasons` are those of the plan that made it run. `metrics` and `groups` (`fan_groups.py`) are those of a whole
+    fan-out: what a step without items logged is in its live file."""
 
     kind: ClassVar[str] = "step_ended"
     run_id: RunId
@@ -148,6 +148,7 @@ class StepEnded(_Record):
     outputs: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
     files: Sequence[Mapping[str, Json]] = ()
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    groups: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

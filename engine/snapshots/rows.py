@@ -147,6 +147,7 @@ def _step_ended(seq: int, one: StepEnded) -> Iterator[tuple[str, Row]]:
             rss_mb=one.rss_mb,
             reasons=_json(list(one.reasons)),
             error=_json(one.error),
+            groups=_json(one.groups),
         ),
     )
     for name, content in one.inputs.items():
@@ -197,6 +198,7 @@ def _items_ended(seq: int, one: ItemsEnded) -> Iterator[tuple[str, Row]]:
                 one.rss_mb,
                 None,
                 _json(error),
+                None,
             ),
         )
         for name, content in (outputs or {}).items():

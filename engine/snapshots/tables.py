@@ -7,7 +7,7 @@ events (see `rows.py`), so that replaying the journal gives the same catalog, ho
 from collections.abc import Mapping
 from typing import Literal
 
-VERSION = 2
+VERSION = 3
 """Of this layout. A catalog with another one is made anew from the journal; one with a larger one is left alone."""
 
 ColumnType = Literal["BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "VARCHAR", "JSON", "TIMESTAMP"]
@@ -32,7 +32,7 @@ TABLES: Mapping[str, Columns] = {
     "step_run": _columns(
         "seq BIGINT, step_run_id, run_id, step, item BIGINT, attempt INTEGER, state, step_key, fingerprint, params_hash,"
         "reused_from, target, node, started_at TIMESTAMP, ended_at TIMESTAMP, seconds DOUBLE, rss_mb DOUBLE,"
-        "reasons JSON, error JSON"
+        "reasons JSON, error JSON, groups JSON"
     ),
     "input": _columns("run_id, step_run_id, name, content_hash"),
     "output": _columns("run_id, step_run_id, name, content_hash"),

@@ -238,7 +238,9 @@ def _step(one: Difference) -> tuple[str, str, Text]:
         return before, after, Text("attempts" if change == "attempts" else "where it ran", "dim")
     error = str(detail["error"][1] or detail["error"][0] or "")
     odd = "its key differs by what no snapshot names" if change == "key" else ""
-    before, after = (f"{MARKS.get(str(side), '')} {side}".strip() if side else "not run" for side in (one.before, one.after))
+    before, after = (
+        f"{MARKS.get(str(side), '')} {side}".strip() if side else "not run" for side in (one.before, one.after)
+    )
     return before, after, Text(flat(error or odd or _odd(change)), "failed" if error else "dim")
 
 

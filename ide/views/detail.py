@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ...engine.compare.axes import says_how_far
+from ...engine.metric_names import says_how_far
 from ..text import clean, fit, number, pad, size, width
 from .cells import NULL, is_number, type_name
 from .live import Message, StepNow

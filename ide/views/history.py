@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ...engine.compare.metrics import direction
+from ...engine.metric_names import direction
 from ..text import clean, fit, number, oneline, seconds
 from ..widgets.grid import Cell, Column
 

@@ -41,6 +41,7 @@ class StepNow:
     total: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    groups: Message | None = None
     error: Message | None = None
     cause: str = ""
 
@@ -210,25 +211,26 @@ def _run(live: Live, message: Message, at: float) -> Live:
     steps = dict(live.steps)
     for told in planned:
         old = steps.get(told["name"], StepNow(told["name"]))
-        steps[told["name"]] = _as_planned(old)
+        steps[told["name"]] = _as_planned(old, "reused" if told["state"] == "fresh" else "waiting")
     cached = sum(told["state"] == "fresh" for told in planned)
     live = replace(live, steps=steps, run=message["run"], going=True, last="")
     todo = len(planned) - cached
     return happened(live, at, "running", f"run {message['run']} started — {cached} cached, {todo} to run")
 
 
-def _as_planned(one: StepNow) -> StepNow:
+def _as_planned(one: StepNow, doing: str) -> StepNow:
     """A step that a run is about to look at: nothing of the run before is said of it any more."""
     fresh = StepNow(one.name)
     return replace(
         one,
-        doing="waiting",
+        doing=doing,
         began=fresh.began,
         took=fresh.took,
         done=fresh.done,
         total=fresh.total,
         metrics=fresh.metrics,
         counts=fresh.counts,
+        groups=fresh.groups,
         error=fresh.error,
         cause=fresh.cause,
     )
@@ -246,6 +248,7 @@ def _step(live: Live, message: Message, at: float, clock: float) -> Live:
         began=None if state in ENDED else began,
         took=message.get("seconds") if state in ENDED else None,
         counts=message.get("counts") or old.counts,
+        groups=message.get("groups") or old.groups,
         error=message.get("error"),
         cause=str(message.get("cause") or ""),
         reasons=() if state in ("done", "reused") else old.reasons,  # they were why it had to run

@@ -70,6 +70,7 @@ def why(one: StepNow) -> list[Text]:
     for index, reason in enumerate(one.reasons):
         lead = "stale because " if index == 0 and one.plan == "stale" else ""
         lead = "waits: " if index == 0 and one.plan == "pending" else lead
+        lead = "runs because " if index == 0 and one.running else lead
         line = Text.assemble((lead, "dim"), (clean(str(reason["text"])), "text"))
         via = [str(name) for name in reason.get("via") or ()]
         if len(via) > 1 and reason["kind"] != "input":
@@ -104,7 +105,7 @@ def headline(one: StepNow, clock: float, columns: int) -> Text:
     if one.running:
         share = one.share
         if share is not None:
-            counted = f"  {one.done or 0}/{one.total}" if one.total else ""
+            counted = f"  {one.done or 0:,}/{one.total:,}" if one.total else _items(one)
             line.append(counted, "text")
             room = max(10, min(40, columns - line.cell_len - 24))
             full = round(share * room)
@@ -113,10 +114,19 @@ def headline(one: StepNow, clock: float, columns: int) -> Text:
             line.append(f"  eta {seconds(eta)}" if eta is not None else "", "text")
         elif one.seconds is not None:
             line.append(f"  last time {seconds(one.seconds)}", "dim")
-    if one.fan and one.counts:
-        told = " · ".join(f"{count} {name}" for name, count in one.counts.items() if count)
+    elif one.fan and one.counts:
+        told = " · ".join(f"{count:,} {name}" for name, count in one.counts.items() if count)
         line.append(f"  {clean(told)}", "text")
     return line
+
+
+def _items(one: StepNow) -> str:
+    """Of a fan-out that runs: how many of its items have ended, and how many of them badly."""
+    if not one.fan or not one.counts:
+        return ""
+    ended = sum(one.counts.get(state, 0) for state in ("done", "reused", "failed"))
+    failed = one.counts.get("failed", 0)
+    return f"  {ended:,}/{sum(one.counts.values()):,}" + (f" · {failed:,} failed" if failed else "")
 
 
 def _eta(one: StepNow, clock: float) -> float | None:

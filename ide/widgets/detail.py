@@ -21,6 +21,7 @@ from ...engine.errors import InstepError
 from ..screens.place import Host
 from ..text import clean, oneline
 from ..views import detail as view
+from ..views.groups import group_lines
 from ..views.live import ENDED, Live, StepNow
 from ..views.live import Message as Told
 from ..views.steps import error_lines, headline, why, why_it_ran, wrapped
@@ -285,6 +286,8 @@ class Detail(Host, Vertical):
                 lines = view.metric_lines(document.get("metrics", {}), base.get("metrics", {}), base.get("number"))
                 none = "this step has measured nothing: `log(loss=…)` or return a dict of numbers"
                 outputs = view.output_lines(document.get("outputs", ()))
+                if groups := one.groups or (None if one.running else document.get("groups")):
+                    return [*lines, *([Text()] if lines else []), *group_lines(groups, room)]
                 return lines or loading or [*wrapped(none, room, "dim"), Text(), *outputs]
             case "Code":
                 return view.code_lines(self._code) if self._code else loading

@@ -8,9 +8,10 @@ import pytest
 from instep.engine.compare.determinants import compare_determinants
 from instep.engine.compare.facts import FileFact, OutputFact, RunFacts, StepFact
 from instep.engine.compare.happened import compare_steps, first_divergence
-from instep.engine.compare.metrics import compare_metrics, direction, spread_of, t95
+from instep.engine.compare.metrics import compare_metrics, spread_of, t95
 from instep.engine.compare.outputs import compare_outputs
 from instep.engine.compare.runs import compare, equal_things
+from instep.engine.metric_names import direction
 
 
 def run(label="1", **facts):
