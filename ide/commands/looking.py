@@ -13,13 +13,14 @@ from typing import Any
 from ...engine.errors import UsageError
 from ...engine.project import STORE
 from ...engine.snapshots.catalog import Catalog
-from ..text import MARKS, clean, colourful, number, oneline, pad, paint, plural, seconds, size, table
+from ..text import MARKS, clean, colourful, number, oneline, pad, paint, plural, screen_width, seconds, size, table
 from .context import DONE, FAILED, put_json, root_of
 from .printing import print_frames, print_values
 
 Document = Mapping[str, Any]  # Any: JSON as docs/json.md describes it
 _METRICS = 5
 _FOLLOW = 0.2
+_GROUPS = 30
 
 
 def catalog_of(arguments: argparse.Namespace) -> Catalog:
@@ -161,11 +162,22 @@ def _print_step(document: Document) -> None:
         print(f"\n{plural(len({one['item'] for one in document['items']}), 'item')}, {len(failed)} failed")
         for one in failed[:10]:
             print(f"  item {one['item']}: {clean(str((one['error'] or {}).get('title', '')))}")
+    if document["groups"]:
+        _print_groups(document["groups"])
     for one in document["outputs"]:
         rows = "" if one["rows"] is None else f", {one['rows']:,} rows"
         about = f"{one['kind']}{rows}, {size(one['bytes'])}, {one['content_hash'][:12]}"
         print(f"\n{paint(clean(one['name']), 'bold', on=on)}: {about}")
         print("\n".join(f"  {line}" for line in clean(one["preview"]).splitlines()[:20]))
+
+
+def _print_groups(groups: Document) -> None:
+    from ..views.groups import group_lines
+
+    lines = [line.plain.rstrip() for line in group_lines(groups, screen_width())]
+    print("\n" + "\n".join(lines[:_GROUPS]))
+    if len(lines) > _GROUPS:
+        print(f"… {len(lines) - _GROUPS:,} more (`--json` has them)")
 
 
 def _print_error(error: Document) -> None:

@@ -119,6 +119,8 @@ def test_what_was_recorded_can_be_looked_at(shared) -> None:
     assert {"numbers", "train", "test", "model", "score", "shops", "sales"} == {one["name"] for one in shown["outputs"]}
     step = project("show", "1/model", "--json").document
     assert step["metrics"]["loss"] if "loss" in step["metrics"] else step["metrics"]["model.loss"]
+    groups = project("show", "1/sales").out
+    assert re.search(r"^north +━+ +1/1$", groups, re.MULTILINE), groups
     log = project("log", "1", "--json").document["lines"]
     texts = {one["text"] for one in log}
     assert "reading numbers.csv" in texts
