@@ -8,7 +8,7 @@ and `True` all differ, and no value can imitate the border between two others.
 # What a mapping or a sequence holds is looked at item by item.
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -30,6 +30,22 @@ def digest(schema: str, *fields: Field) -> Digest:
     for field in fields:
         _encode(field, out)
     return Digest(blake2b(b"".join(out), digest_size=SIZE).hexdigest())
+
+
+def digests_after(schema: str, first: Field, rest: Iterable[Field]) -> list[Digest]:
+    """`digest(schema, first, one)` for each `one` of `rest`; what they begin with is hashed once."""
+    out: list[bytes] = []
+    _encode(schema, out)
+    _encode(first, out)
+    begun = blake2b(b"".join(out), digest_size=SIZE)
+    found: list[Digest] = []
+    for one in rest:
+        out = []
+        _encode(one, out)
+        hasher = begun.copy()
+        hasher.update(b"".join(out))
+        found.append(Digest(hasher.hexdigest()))
+    return found
 
 
 def digest_bytes(data: bytes) -> Digest:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .digest import digest
+from .digest import digest, digests_after
 from .fingerprint import Fingerprint
 from .ids import Digest, Json, StepName
 
@@ -54,7 +54,7 @@ class Determinants:
     def item_keys(self, items: "list[Mapping[str, Digest]]") -> list[Digest]:
         """The keys of single items; each mapping gives the identities that its `Each` arguments receive."""
         base = digest(_ITEM, *self._common(), {k: v for k, v in self.inputs.items() if k not in self.fans})
-        return [digest(_ITEM, base, one) for one in items]
+        return digests_after(_ITEM, base, items)
 
     def params_hash(self) -> Digest:
         return digest("params/1", self.params)

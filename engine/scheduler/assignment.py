@@ -6,7 +6,7 @@ known of them. Nothing of the user's types crosses the border.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import Problem
 from ..ids import Digest, Json, LaunchId, StepName
@@ -43,6 +43,9 @@ class Item:
     key: Digest
     seed: int
     fan: Mapping[str, ItemRef] = field(default_factory=dict[str, ItemRef])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Item, (self.index, self.key, self.seed, self.fan)  # as `ItemRef`: there are 20,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,11 @@ class ItemOutcome:
     outputs: Mapping[str, Artifact | ItemRef] = field(default_factory=dict[str, Artifact | ItemRef])
     failure: Failure | None = None
     store_seconds: float = 0.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ItemOutcome, (
+            *(self.index, self.started_us, self.ended_us, self.outputs, self.failure, self.store_seconds),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ class ItemRef:
     position: int = 0
     inline: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Else a frozen class with slots is pickled field by field in Python: five times as long, 20,000 times a run.
+        return ItemRef, (self.content_hash, self.format, self.carrier, self.block, self.position, self.inline)
+
     @property
     def identity(self) -> Digest:
         return digest("artifact/1", self.content_hash, self.carrier)

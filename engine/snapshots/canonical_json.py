@@ -16,6 +16,9 @@ _TAG = "__instep__"
 _PLAIN = (type(None), bool, int, str)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 class NotPlain(TypeError):
     """The value is not made of None, bool, int, float, str, NumPy scalars, and lists, tuples, dicts of them."""
 
@@ -23,7 +26,7 @@ class NotPlain(TypeError):
 def dumps(value: object) -> str:
     """Canonical text; dict order is kept, as who iterates sees it. Raises NotPlain (also for circles)."""
     try:
-        return json.dumps(_pack(value, 0), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _encode(_pack(value, 0))
     except (RecursionError, ValueError) as error:
         raise NotPlain(str(error)) from None
 

@@ -158,10 +158,13 @@ class Journal:
     def _write(self, put: Put, writing: Writing) -> int:
         now = now_us()
         seq = self._append(put, writing.events, now)
+        # The items of a batch were seen to depend on the same.
+        observed = {id(one.observed): one.observed for one in writing.cache}
+        dumped = {key: _dump(one) for key, one in observed.items()}
         put(
             "insert or replace into cache values (?,?,?,?,?,?)",
             (
-                (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), _dump(one.observed), now)
+                (one.step_key, one.candidate, one.step_run_id, _dump(one.outputs), dumped[id(one.observed)], now)
                 for one in writing.cache
             ),
         )
@@ -442,14 +445,17 @@ def _is_news(put: Put, record: Record) -> bool:
     return put("insert or ignore into fingerprint values (?)", [(record.fingerprint,)]).rowcount == 1
 
 
-def _dump(value: object) -> str:
-    return as_text(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain))
-
-
 def _plain(value: object) -> Json:
     if isinstance(value, Mapping):
         return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # any mapping of JSON
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
+
+
+def _dump(value: object) -> str:
+    return as_text(_encode(value))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ files and objects they name). Times are microseconds since 1970 in UTC.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from ..ids import Digest, Json, RunId, StepName, StepRunId
@@ -20,8 +20,9 @@ StepState = Literal["reused", "done", "failed", "blocked", "cancelled", "interru
 class _Record:
     kind: ClassVar[str]
 
-    def to_json(self) -> dict[str, Json]:
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Its fields as they are: all of them hold JSON already, and a copy of 20,000 rows takes a second."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:  # Any: JSON whose shape this class wrote

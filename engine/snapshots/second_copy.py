@@ -139,8 +139,11 @@ def _count(db: sqlite3.Connection, table: str) -> int:
     return db.execute(f"select count(*) from {table}").fetchone()[0]
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _encoded(line: Line) -> bytes:
-    body = json.dumps([line.number, line.part, line.parts, line.schema, line.statements], separators=(",", ":"))
+    body = _encode([line.number, line.part, line.parts, line.schema, line.statements])
     data = body.encode()
     return b"%08x %b\n" % (crc32(data), data)
 

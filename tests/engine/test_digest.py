@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instep.engine.digest import digest
+from instep.engine.digest import digest, digests_after
 
 VALUES = st.recursive(
     st.none()
@@ -82,3 +82,8 @@ def test_a_digest_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert told == {digest("t", value)}
+
+
+@given(first=st.text(), rest=st.lists(st.dictionaries(st.text(), st.integers())))
+def test_digests_that_begin_alike_are_the_same_as_one_by_one(first: str, rest: list) -> None:
+    assert digests_after("s/1", first, rest) == [digest("s/1", first, one) for one in rest]
