@@ -34,12 +34,16 @@ class InstepApp(Acting):
         self.asker = Asker(root)
         self.undone: list[tuple[str, Callable[[], Any]]] = []
         self.run_first = False
+        self.compare_first: tuple[str, ...] = ()
         self.marked: frozenset[str] = frozenset()
 
     async def on_mount(self) -> None:
         wanted = str(self.kept.get("theme", ""))
         self.theme = wanted if wanted in PALETTES else "instep-dark"
-        await self.show_place(str(self.kept.get("place", "pipeline")) if self.feed else "start")
+        if self.compare_first:
+            await self.show_place("compare", runs=self.compare_first)
+        else:
+            await self.show_place(str(self.kept.get("place", "pipeline")) if self.feed else "start")
         if self.feed is not None:
             self.follow(self.feed)
             self.call_after_refresh(self._warm)

@@ -143,6 +143,7 @@ def _look_commands(add: Add) -> None:
         "--step", metavar="STEP", help="only what concerns this step; its tables are read whatever their size"
     )
     compare.add_argument("--all", action="store_true", help="cut nothing, read every table, list equal things too")
+    compare.add_argument("--ui", action="store_true", help="open the screen at this comparison")
     compare.add_argument("--key", metavar="COLUMNS", help="match the rows of tables by these columns: a,b")
     for kind in ("csv", "markdown", "parquet"):
         compare.add_argument(f"--{kind}", metavar="PATH", help=f"write the table of what differs as {kind}")

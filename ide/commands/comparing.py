@@ -24,6 +24,8 @@ def compare(arguments: argparse.Namespace) -> int:
             f"one run is no comparison: `{labels[0]}`",
             mend=f"Give two, e.g. `instep compare {labels[0]} now`; `instep runs` lists them.",
         )
+    if arguments.ui:
+        return _on_screen(root, labels)
     exports = [(kind, path) for kind in ("csv", "markdown", "parquet") if (path := getattr(arguments, kind))]
     if len(labels) > 2 or exports:
         return _compare_many(arguments, root, labels, exports)
@@ -47,6 +49,16 @@ def compare(arguments: argparse.Namespace) -> int:
     for line in told(found, equal, on=colourful(), whole=arguments.all):
         print(line)
     return DONE
+
+
+def _on_screen(root: Path, labels: list[str]) -> int:
+    from ...engine.compare.look import distinct_facts
+    from ..opening import open_screen
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("`--ui` needs a terminal", mend="Leave it out: the same differences are printed.")
+    distinct_facts(root, labels)  # a run that is not there is told here
+    return open_screen(root, compare=labels)
 
 
 def _compare_many(arguments: argparse.Namespace, root: Path, labels: list[str], exports: list[tuple[str, str]]) -> int:

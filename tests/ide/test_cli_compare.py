@@ -108,6 +108,7 @@ def test_more_than_two_runs_are_a_table(project, tmp_path):
     ("words", "hint"),
     [
         (["1"], "one run is no comparison"),
+        (["1", "2", "--ui"], "`--ui` needs a terminal"),
         (["1", "99"], "there is no run 99"),
         (["1", "1"], "not compared with itself"),
         (["1", "2", "--step", "tabel"], "`table`"),

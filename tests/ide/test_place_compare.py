@@ -90,6 +90,14 @@ async def test_the_newest_run_is_held_against_the_one_before(root, size):
         assert "1 param · 1 metric · 1 value differ" in here.head.texts[1].plain
 
 
+async def test_the_screen_can_be_opened_at_a_comparison(root):
+    app = app_on(root, "runs")
+    app.compare_first = ("3", "1")
+    async with app.run_test(size=(120, 40)) as pilot:
+        here = await compared(pilot, 3, 1)
+        assert app.place == "compare" and "table.rows" in listed(here)
+
+
 async def test_the_pane_follows_the_cursor(root):
     async with app_on(root, "compare").run_test(size=(120, 40)) as pilot:
         pilot.app.go("compare", runs=[1, 2])
