@@ -39,6 +39,10 @@ class KeyFacts:
         return not any((*self.duplicates, *self.nulls))
 
 
+UNIQUE: Final = KeyFacts((0, 0), (0, 0))
+"""Of a key that tells all rows of both tables apart, as `find_key` finds them."""
+
+
 def check_key(pair: Pair, key: Sequence[str]) -> None:
     """Raises UsageError for a key with a column that not both tables have."""
     for name in key:
@@ -48,9 +52,10 @@ def check_key(pair: Pair, key: Sequence[str]) -> None:
 
 
 def key_facts(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> KeyFacts:
-    """Count what a key does not tell apart, in the whole of both tables."""
+    """Count what a key does not tell apart, in the whole of both tables; of the same columns in the same order once."""
     sides: list[tuple[int, int]] = []
-    for which in ("a", "b"):
+    same = all(pair.equal(name) for name in key)
+    for which in ("a",) if same else ("a", "b"):
         columns = [pair.value(name, which) for name in key]
         null = " or ".join(f"{one} is null" for one in columns)
         source = f"{pair.source(which, whole=True)} {which}"
@@ -59,13 +64,12 @@ def key_facts(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> KeyFa
         nullable = any(pair.side(which).column(name).nulls for name in key)
         nulls = _one(db, f"select count(*) from {source} where {null}")[0] if nullable else 0
         sides.append((duplicates, int(nulls)))
-    (one, no), (other, none) = sides
+    (one, no), (other, none) = sides[0], sides[-1]
     return KeyFacts((one, other), (no, none))
 
 
 def find_key(db: "DuckDBPyConnection", pair: Pair) -> tuple[str, ...]:
-    """A column, or else a pair, that is unique and without nulls in both tables and finds the most of one in the other;
-    empty if there is none."""
+    """A column, or else a pair, that is `UNIQUE` and finds the most of one in the other; empty if there is none."""
     candidates = sorted((name for name in pair.common if _may_be(pair, name)), key=lambda name: _rank(pair, name))
     single = [(name,) for name in candidates if _may_be_unique(pair, name)][:_SINGLE]
     found = _best(db, pair, single)

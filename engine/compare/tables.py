@@ -9,7 +9,7 @@ from ..ids import Json
 from ..snapshots.artifact import Column
 from .cache import remembered
 from .table_diff import Source, TableDiff
-from .table_keys import check_key, find_key, key_facts, varied_equal_column
+from .table_keys import UNIQUE, check_key, find_key, key_facts, varied_equal_column
 from .table_rows import as_wholes, by_key, by_position
 from .table_sides import Pair, opened, pair_of
 
@@ -83,7 +83,7 @@ def _compared(pair: Pair, described: TableDiff, key: Sequence[str], declared: Se
             else:
                 chosen, source = find_key(db, pair), "found"
             if chosen:
-                facts = key_facts(db, pair, chosen)
+                facts = UNIQUE if source == "found" else key_facts(db, pair, chosen)
                 found = by_key(db, pair, chosen, unique=facts.unique)
                 described = replace(described, duplicates=facts.duplicates, null_keys=facts.nulls)
             elif pair.aligned and varied_equal_column(pair):
