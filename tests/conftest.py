@@ -25,8 +25,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     files = {argument.partition("::")[0] for argument in config.args}
     if len(files) == 1 and next(iter(files)).endswith(".py"):
         return 0
-    cores = min(len(os.sched_getaffinity(0)), WORKERS)
-    return cores if cores > 1 else 0
+    cores = len(os.sched_getaffinity(0))
+    # One more than cores: more than half of its time a test waits for processes that start, or for a step's end.
+    return min(cores + 1, WORKERS) if cores > 1 else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
