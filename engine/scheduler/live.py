@@ -10,7 +10,6 @@ burst at once and all within 50 ms, and a process that dies leaves what it had s
     {"k": "metric", "t": µs, "i": 3, "n": "loss", "v": 0.25, "x": 7}      x: counts per name and item, from 0
     {"k": "progress", "t": µs, "i": 3, "done": 5, "total": 20}
     {"k": "attach", "t": µs, "i": 3, "n": "fit", "kind": "figure", "artifact": {…}}
-    {"k": "item", "t": µs, "i": 3, "ok": true}                            an item ended
     {"k": "exit", "t": µs, "i": 3, "code": 7}                             the step called os._exit(7)
     {"k": "end", "t": µs, "i": null, "lines": 120, "dropped": 0}          always the last line of a launch that ended
 
@@ -125,10 +124,6 @@ class LiveFile:
         self.item = index
         self._counters.clear()
         self._progress_at = 0.0
-
-    def end_item(self, *, ok: bool) -> None:
-        if self.item is not None:
-            self._record("item", {"ok": ok})
 
     def exiting(self, code: int) -> None:
         self._record("exit", {"code": code})

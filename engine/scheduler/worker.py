@@ -123,7 +123,6 @@ def _call_all(assignment: Assignment, objects: ObjectStore, program: Program, li
             else:
                 live.begin_item(item.index)
                 _call(call, function, inputs, assignment, program, after)
-                live.end_item(ok=call.failure is None)
             call.ended_us = now_us()
     except KeyboardInterrupt:
         done = [call for call in calls if call.ended_us]
