@@ -9,19 +9,32 @@ from ..errors import UsageError
 from ..ids import Json
 from ..metric_names import says_how_far
 from ..snapshots.journal import Journal
+from ..snapshots.queries import Reader
 from ..snapshots.records import RunNoted
 from .desk import Desk, Document, Request
-from .runs import thinned
 
 _RUNS = """select r.number, r.state, epoch_us(r.started_at) as started, r.seconds, r.target, r.params, r.note,
     r.baseline, r.replay_of, s.failed, s.ran, s.steps from run r left join (select run, count(*) as steps,
     count(*) filter (state in ('done', 'failed')) as ran, first(step order by seq) filter (state = 'failed') as failed
-    from step_run where item is null group by run) s on s.run = r.number where not r.hidden order by r.number desc"""
+    from step_run where item is null and run >= ?1 group by run) s on s.run = r.number
+    where not r.hidden and r.number >= ?1 order by r.number desc"""
+_SINCE = "select min(number) as number from (select number from run where not hidden order by number desc limit ?)"
+_MEASURED = """select run, name, value from run_metric where run >= ?1
+    and (?2::varchar[] is null or list_contains(?2, name)) order by name"""
 _CODE = """select s.run, s.step, s.fingerprint from step_run s where s.item is null and list_contains(?, s.run)"""
 _DEFINITIONS = "select fingerprint, qualname, kind, digest from definition where list_contains(?, fingerprint)"
-_POINTS = """select s.run, m.idx, m.value from step_run s join metric m
-    on m.step_run_id = coalesce(s.reused_from, s.step_run_id) where s.item is null and list_contains(?, s.run)
-    and s.step || '.' || m.name = ? order by s.run, m.idx"""
+_POINTS = """with point as (select s.run, m.value, row_number() over each - 1 as place,
+    count(*) over (partition by s.run) as n
+    from (select run, coalesce(reused_from, step_run_id) as made_by from step_run
+    where item is null and list_contains(?1, run) and step = ?2) s
+    join metric m on m.step_run_id = made_by and m.name = ?4
+    window each as (partition by s.run order by m.idx)),
+    binned as (select *, case when n <= ?3 then place else ((place + 1) * (?3 // 4) + n - 1) // n - 1 end as bin
+    from point)
+    select run, value from binned window part as (partition by run, bin)
+    qualify place in (min(place) over part, max(place) over part, arg_min(place, value) over part,
+    arg_max(place, value) over part) order by run, place"""
+"""The courses of runs as `thinned` thins them: of thousands of points a run those that a sparkline shows."""
 _COURSES = """select distinct s.step || '.' || m.name as name from metric_last m join step_run s
     using (run_id, step_run_id) where s.item is null and m.points > 1 order by name"""
 _HEAD = ("number", "state", "started", "seconds", "target", "note", "baseline", "replay_of", "failed", "ran", "steps")
@@ -30,20 +43,24 @@ SPARK = 32
 
 
 def runs(desk: Desk, request: Request) -> Document:
-    """{"where": SQL condition or ""} → every run, newest first:
+    """{"where": SQL condition or "", "limit": how many of the newest (0: all), "metrics": names of those whose values
+    are told (left out: all)} → the runs, newest first:
 
     {"metrics": names, "series": names with a course, "params": names, "runs": [[number, state, started µs, seconds,
-    target, note, baseline, replay of, failed step, steps run, steps, {metric: value}, {param: value}], …]}.
+    target, note, baseline, replay of, failed step, steps run, steps, {metric: value}, {param: value}], …],
+    "more": whether there are older ones}.
     Raises UsageError for a bad condition.
     """
     if desk.empty:
-        return {"metrics": [], "series": [], "params": [], "runs": []}
-    where = str(request.get("where", ""))
-    wanted = {one["run"] for one in desk.catalog.runs(where, 0)} if where else None
+        return {"metrics": [], "series": [], "params": [], "runs": [], "more": False}
+    where, limit = str(request.get("where", "")), int(request.get("limit", 0))
+    wanted = set(desk.catalog.numbers_where(where)) if where else None
     with desk.reading() as found:
-        rows = found.rows(_RUNS)
-        measured = found.rows("select run, name, value from run_metric order by name")
+        since = (found.rows(_SINCE, [limit])[0]["number"] if limit else None) or 0
+        rows = found.rows(_RUNS, [since])
+        measured = found.rows(_MEASURED, [since, request.get("metrics")])
         courses = found.rows(_COURSES)
+        names = _metric_names(desk, found) if "metrics" in request else sorted({row["name"] for row in measured})
     metrics: dict[int, dict[str, float]] = {}
     for row in measured:
         metrics.setdefault(row["run"], {})[row["name"]] = row["value"]
@@ -55,9 +72,21 @@ def runs(desk: Desk, request: Request) -> Document:
         given = _flat(row["params"])
         params |= dict.fromkeys(given)
         told.append([*(row[name] for name in _HEAD), metrics.get(row["number"], {}), given])
-    names = sorted({row["name"] for row in measured})
     series = sorted((row["name"] for row in courses), key=says_how_far)  # a count of epochs is the last that is wanted
-    return {"metrics": names, "series": series, "params": list(params), "runs": told}
+    more = len(rows) == limit > 0
+    return {"metrics": names, "series": series, "params": list(params), "runs": told, "more": more}
+
+
+def _metric_names(desk: Desk, found: Reader) -> list[str]:
+    """The names of all metrics there are. Runs that have ended get no other ones, so each is asked once."""
+    since, known = desk.kept.get("metric names", (0, frozenset[str]()))
+    names = {
+        *known,
+        *(row["name"] for row in found.rows("select distinct name from run_metric where run >= ?", [since])),
+    }
+    (row,) = found.rows("select coalesce(min(number) filter (state = 'running'), max(number), 0) as number from run")
+    desk.kept["metric names"] = row["number"], frozenset(names)
+    return sorted(names)
 
 
 def about(desk: Desk, request: Request) -> Document:
@@ -79,16 +108,17 @@ def about(desk: Desk, request: Request) -> Document:
         units: dict[str, dict[str, str]] = {}
         for row in found.rows(_DEFINITIONS, [every]):
             units.setdefault(row["fingerprint"], {})[_called(row["qualname"], row["kind"])] = row["digest"]
-        points: dict[int, list[list[Any]]] = {}  # Any: index and value
-        for row in found.rows(_POINTS, [numbers, str(request.get("metric") or "")]):
-            points.setdefault(row["run"], []).append([row["idx"], row["value"]])
+        points: dict[int, list[float]] = {}
+        step, _, name = str(request.get("metric") or "").partition(".")
+        for row in found.rows(_POINTS, [numbers, step, SPARK, name]):
+            points.setdefault(row["run"], []).append(row["value"])
     told: dict[str, Document] = {}
     for one in numbers:
         other = int(baseline) if baseline else one - 1
         told[str(one)] = {
             "params": params_changed(params[other], params[one]) if {other, one} <= params.keys() else None,
             "code": code_changed(prints.get(other, {}), prints.get(one, {}), units),
-            "trend": [point[1] for point in thinned(points.get(one, []), SPARK)],
+            "trend": points.get(one, []),
         }
     return {"about": told}
 

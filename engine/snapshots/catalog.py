@@ -14,14 +14,16 @@ from ..errors import Problem, StoreBusy, UsageError, nearest
 from ..ids import Digest, StepRunId
 from ..scheduler.live import read_live
 from .artifact import Artifact
+from .duck import quoted
 from .queries import Lag, Reader, condition, reader
 from .upkeep import Upkeep
 
 Document = dict[str, Any]  # Any: JSON as docs/json.md describes it
 _STEP = "s.item is null and s.run = ?"
 _RUNS = """from (select r.*, m.metrics from run r left join (select run, map(list(name), list(value)) as metrics
-    from (select run, name, any_value(value) as value from run_metric group by run, name) group by run) m
-    on m.run = r.number)"""
+    from (select run, name, any_value(value) as value from run_metric where list_contains({names}, name)
+    group by run, name) group by run) m on m.run = r.number)"""
+"""`names` are those of the metrics that a condition speaks of: a map of all of them, of thousands of runs, is dear."""
 SHOWN = "not hidden"
 """The condition on `run` that leaves those out."""
 _ITEMS = """select step, state, count(*) as n from (select step, state from step_run where run = ? and item is not null
@@ -72,8 +74,7 @@ class Catalog:
         shown = "true" if hidden else SHOWN
         with self._read() as found:
             if where:
-                asked = f"{shown} and (\n{_condition(found, where)}\n)"
-                names, rows = found.ask(f"{_RUNS} where {asked} order by number desc{most}")
+                names, rows = found.ask(f"{_chosen(found, where, shown)} order by number desc{most}")
                 chosen = [dict(zip(names, row, strict=True)) for row in rows]
             else:
                 chosen = found.rows(f"from run where {shown} order by number desc{most}")
@@ -98,6 +99,14 @@ class Catalog:
             }
             for row in chosen
         ]
+
+    def numbers_where(self, where: str) -> list[int]:
+        """The runs that are not hidden and that `where` is true of, as `runs` takes it. Raises UsageError."""
+        if not self._numbers():
+            return []
+        with self._read() as found:
+            _, rows = found.ask(f"select number {_chosen(found, where, SHOWN)}")
+        return [number for (number,) in rows]
 
     def show(self, number: int) -> Document:
         """One run, whole."""
@@ -336,10 +345,15 @@ def _run_row(found: Reader, number: int) -> Document:
     raise UsageError(f"run {number} was cut off before anything of it was recorded")
 
 
-def _condition(found: Reader, where: str) -> str:
+def _chosen(found: Reader, where: str, shown: str) -> str:
+    """The runs that `where` is true of, with the metrics that it may speak of, as a query to go on with."""
     metrics = [row["name"] for row in found.rows("select distinct name from run_metric")]
     newest = found.rows("select params from run order by number desc limit 1")
-    return condition(where, metrics, _flat(_loads(newest[0]["params"])) if newest else {})
+    asked = condition(where, metrics, _flat(_loads(newest[0]["params"])) if newest else {})
+    said = where.replace('""', '"')
+    spoken = metrics if "metrics" in where.lower() else [name for name in metrics if name in said]
+    names = f"[{', '.join(map(quoted, spoken))}]::varchar[]"
+    return f"{_RUNS.format(names=names)} where {shown} and (\n{asked}\n)"
 
 
 def unknown_step(number: int, step: str, known: Sequence[str]) -> UsageError:

@@ -96,7 +96,7 @@ async def choose(app: "InstepApp") -> Entry | None:
 
     async def add_runs() -> None:
         with suppress(InstepError):
-            rows, now = [RunRow.of(row) for row in (await app.ask("runs"))["runs"]], time.time()
+            rows, now = [RunRow.of(row) for row in (await app.ask("runs", metrics=[]))["runs"]], time.time()
             told = [(one, f"run {one.number}  {one.state}  {one.note}") for one in rows]
             palette.add([Entry("run", text, str(one.number), "", when(one.started, now)) for one, text in told])
 

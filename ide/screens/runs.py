@@ -20,6 +20,9 @@ from ..widgets.line_view import LineView
 from ..widgets.lines import Lines
 from .place import Place
 
+FIRST = 64
+"""Runs that are asked for at once: about a screen full."""
+
 
 class RunsPlace(Place):
     DEFAULT_CSS = """
@@ -37,7 +40,7 @@ class RunsPlace(Place):
         self._series: Sequence[str] = ()
         self._listed = view.Listed((), ())
         self._wanted: int | None = None
-        self._loaded = False
+        self._loaded = self._more = False
 
     def compose(self) -> ComposeResult:
         grid = Grid(cells=True, id="history")
@@ -78,7 +81,14 @@ class RunsPlace(Place):
 
     async def refresh_shown(self) -> None:
         try:
-            answer = await self.host.ask("runs", where=self.choice.where)
+            # The newest at once; of thousands of others what is shown of them, a moment later.
+            if not self._more:
+                self._take(await self.host.ask("runs", where=self.choice.where, limit=FIRST))
+            while self._more:
+                needed = self._needed
+                self._take(await self.host.ask("runs", where=self.choice.where, metrics=needed), more=True)
+                if set(self._needed) <= set(needed):
+                    break
         except InstepError as error:
             self.grid.border_subtitle = "cannot be read"
             self.host.say(str(error).replace("\n", " "), "failed", 10)
@@ -87,7 +97,14 @@ class RunsPlace(Place):
             self.query_one("#brief", Lines).show(told)
             if self.choice.where:
                 self.choice = replace(self.choice, where="")
-            return
+
+    @property
+    def _needed(self) -> list[str]:
+        """The metrics whose values are shown or sorted by."""
+        return [*self.choice.metrics, self.choice.sort.removeprefix("-")]
+
+    def _take(self, answer: Mapping[str, Any], *, more: bool = False) -> None:  # Any: JSON
+        self._more = more or answer["more"]
         self._rows = [view.RunRow.of(row) for row in answer["runs"]]
         self._known = (answer["metrics"], answer["params"])
         self._series = answer["series"]
@@ -259,7 +276,7 @@ class RunsPlace(Place):
                 metrics=tuple(one for one in metrics if one in chosen),
                 params=tuple(one for one in params if one in chosen),
             )
-            self.draw()
+            await self.refresh_shown()
 
     def action_baseline(self) -> None:
         if self.run is not None:

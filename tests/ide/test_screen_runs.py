@@ -27,6 +27,19 @@ async def test_every_run_with_its_metrics_and_what_changed(same: Path) -> None:
         await until(pilot, lambda: "heavier" in text_of(app))
 
 
+async def test_more_runs_than_are_asked_for_at_once_come_with_what_is_shown_of_them(same: Path, monkeypatch) -> None:
+    monkeypatch.setattr("instep.ide.screens.runs.FIRST", 2)
+    async with opened(same, place="runs") as (app, pilot):
+        await listed(app, pilot)
+        assert shown(app) == [3, 2, 1]
+        assert "total.weight" in [one.name for one in app.here.grid.body.columns]
+        await until(pilot, lambda: "report()" in text_of(app) and "✗ report" in text_of(app))
+        await pilot.press("slash", *"where total.sum > 10", "enter")
+        await until(pilot, lambda: shown(app) == [2])
+        await pilot.press("escape")
+        await until(pilot, lambda: shown(app) == [3, 2, 1])
+
+
 async def test_s_sorts_by_the_column_under_the_cursor(same: Path) -> None:
     async with opened(same, place="runs") as (app, pilot):
         await listed(app, pilot)
