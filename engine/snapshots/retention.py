@@ -143,7 +143,7 @@ def _old_runs(journal: Upkeep, older_than: float | None, now: float) -> set[RunI
     started = journal.run_started_at()
     old = {run for run, (_, state, started_us) in started.items() if state != "running" and started_us < limit}
     marked: dict[RunId, bool] = {}
-    for _, record in _events(journal):
+    for record in journal.of_kind(RunNoted.kind):
         if isinstance(record, RunNoted) and record.baseline is not None:
             marked.pop(record.run_id, None)
             marked[record.run_id] = record.baseline
@@ -152,7 +152,7 @@ def _old_runs(journal: Upkeep, older_than: float | None, now: float) -> set[RunI
 
 def _kept(journal: Upkeep, store: Path, old: set[RunId]) -> _Kept:
     newest: dict[str, RunId] = {}
-    for _, record in _events(journal):
+    for record in journal.of_kind(StepEnded.kind) if old else ():  # else everything is kept anyway
         if isinstance(record, StepEnded) and record.item is None and record.state in _GOOD and record.step_key:
             newest[record.step] = record.run_id
     kept = _Kept(keys={key for _, key in journal.last_keys().values()})

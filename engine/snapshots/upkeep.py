@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,17 @@ class Upkeep(Journal):
                 except (TypeError, ValueError):
                     unread.append(seq)
         return Page(tuple(events), rows[-1][0] if rows else after, tuple(unread))
+
+    def of_kind(self, kind: str) -> Iterator[Record]:
+        """Events of one kind, in order, but for those that cannot be read; the others are not even parsed."""
+        at = 0
+        while rows := self._rows(
+            "select seq, body from event where seq > ? and kind = ? order by seq limit 2000", (at, kind)
+        ):
+            for _, body in rows:
+                with suppress(TypeError, ValueError):
+                    yield RECORDS[kind].from_json(json.loads(body))
+            at = rows[-1][0]
 
     def count_after(self, seq: int) -> int:
         return self._rows("select count(*) from event where seq > ?", (seq,))[0][0]
