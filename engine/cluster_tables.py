@@ -4,6 +4,7 @@ Secrets do not belong into a file that is committed: a token is named by where i
 within an address, is refused.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from .errors import Place, Problem, nearest
 from .ids import Json
 
-KEYS: Final = frozenset({"address", "token", "storage", "on_mismatch", "allow_open", "fetch"})
+KEYS: Final = frozenset({"address", "token", "storage", "on_mismatch", "allow_open", "fetch", "price"})
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "on_mismatch": ("refuse", "warn", "build"),
     "fetch": ("all", "small", "none"),
@@ -57,12 +58,19 @@ def _of_keys(name: str, table: Mapping[str, Json]) -> list[tuple[str, str, str, 
             found.append((key, f"`{key}` must be {words}, not {value!r}", "", ""))
         elif key == "allow_open" and not isinstance(value, bool):
             found.append((key, f"`allow_open` must be true or false, not {value!r}", "", ""))
+        elif key == "price" and not _is_price(value):
+            mend = "Write what an hour of the cluster costs: `price = 2.5`."
+            found.append((key, f"`price` must be a number, 0 or more, not {value!r}", "", mend))
         elif key in ("address", "storage"):
             found += _of_url(key, value)
     if "address" not in table:
         mend = 'Write `address = "http://127.0.0.1:8265"`: the port of the cluster\'s dashboard.'
         found.append(("", f"{where} has no `address`", "", mend))
     return found
+
+
+def _is_price(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _of_url(key: str, value: Json) -> list[tuple[str, str, str, str]]:

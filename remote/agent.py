@@ -35,6 +35,7 @@ from ..engine.snapshots.records import ItemsEnded, LiveClosed, RunEnded, StepEnd
 from .cluster_executor import cluster_executor
 from .feed import FeedJournal
 from .given import Given, take_in
+from .growing import Growing
 from .inbox import Inbox, Message
 from .laid_out import lay_out, stand_ins
 from .outbox import Outbox, put
@@ -210,6 +211,7 @@ class _Agent:
         plan = make_plan(facts, session.planner.known, forced)
         wanted = set(request.steps)
         _, number = self.journal.new_run(request.run_id)
+        self.outbox.growing = Growing(self.there.store / "runs" / str(number))
         asked = RunRequest(tuple(request.requested), env=dict(request.env), note=request.note)
         setting = session.begin(
             request.run_id,

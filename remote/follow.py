@@ -20,6 +20,7 @@ from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import LiveClosed, Record, RunContext, RunEnded, RunStarted
 from ..engine.snapshots.writing_json import from_json, joined
 from .fetch import Source, fetch_live, fetch_object
+from .growing import grow
 from .jobs import Job, JobsPort
 from .places import DOCUMENT, ROLLED, roll, segment
 from .profile import Fetch
@@ -195,6 +196,8 @@ class Follower:
             case "need":
                 if self.mine:
                     self.on_need(message["objects"])
+            case "live":
+                grow(self.store / "runs" / str(self.number), message)
             case "run":
                 if not self.mine:  # whoever sent it has said so
                     self.say(message | {"run": self.number, "target": self.one.cluster})

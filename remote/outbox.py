@@ -23,6 +23,7 @@ from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.records import LiveClosed
 from ..engine.snapshots.writing_json import from_json
 from .feed import FeedJournal
+from .growing import Growing
 from .places import PIECE_BYTES, ROLLED, There, live_piece, object_file, piece_file, roll, segment
 from .storage import Storage
 
@@ -47,6 +48,8 @@ class Outbox:
         self._written = 0.0
         self.storage: Storage | None = None
         """Where large objects go, once the agent knows."""
+        self.growing: Growing | None = None
+        """The live files of the run, once it has begun."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go, name="outbox", daemon=True)
         self._thread.start()
@@ -80,9 +83,11 @@ class Outbox:
     def _write(self, *, calm: bool) -> bool:
         """One more segment if there is something to say; False if not."""
         fed = self._journal.fed_after(self._fed)
+        grown = self.growing.look() if calm and self.growing is not None else []
         with self._lock:
+            self._told += grown
             told = list(self._told)
-            quiet = all(one["t"] in ("progress", "log") for one in told)
+            quiet = all(one["t"] in ("progress", "log", "live") for one in told)
             if not fed and (not told or (calm and quiet and time.monotonic() - self._written < CALM)):
                 return False
         number, last = self._number + 1, fed[-1][0] if fed else self._fed

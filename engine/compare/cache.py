@@ -28,7 +28,7 @@ def remembered(
     read: Callable[[Mapping[str, Any]], T],  # Any: JSON
 ) -> T:
     """What `make` gives, or what it gave for the same `what` before. A file that cannot be read counts as none."""
-    name = digest("compared/1", *what)
+    name = digest("compared/2", *what)
     path = store / FOLDER / name[:2] / f"{name}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         return read(json.loads(path.read_text(encoding="utf-8")))

@@ -28,12 +28,13 @@ def deepen(
     step: str = "",
     key: Sequence[str] = (),
     every: bool = False,
+    drifts: bool = True,
 ) -> Comparison:
     """The same comparison, with what differs inside of outputs as `detail["data"]`: of `step`'s and of small ones, or
-    of `every` one; those that were asked for come with the drift of their columns. A `key` is taken for the tables
-    whose columns it names; raises UsageError if none has them."""
+    of `every` one; those that were asked for come with the drift of their columns, if `drifts`. A `key` is taken for
+    the tables whose columns it names; raises UsageError if none has them."""
     found = tuple(
-        _deepened(store, one, a, b, key, wanted=every or one.detail.get("step") == step)
+        _deepened(store, one, a, b, key, wanted=every or one.detail.get("step") == step, drifts=drifts)
         for one in comparison.differences
     )
     if key and not any(one.detail.get("data", {}).get("key_source") == "given" for one in found):
@@ -80,7 +81,7 @@ def _keys_of_snapshot(store: Path, run: RunFacts) -> dict[str, tuple[str, ...]]:
 
 
 def _deepened(
-    store: Path, one: Difference, a: RunFacts, b: RunFacts, key: Sequence[str], *, wanted: bool
+    store: Path, one: Difference, a: RunFacts, b: RunFacts, key: Sequence[str], *, wanted: bool, drifts: bool
 ) -> Difference:
     left, right = a.outputs.get(one.subject), b.outputs.get(one.subject)
     if one.kind not in OUTPUTS or left is None or right is None:
@@ -89,7 +90,7 @@ def _deepened(
         return _with(one, {"note": f"it was a {left.kind} and is a {right.kind}"})
     if one.kind != "table":
         return _with(one, compare_values(store, left, right))
-    drift = [each.to_json() for each in _drifts(store, left, right)] if wanted else None
+    drift = [each.to_json() for each in _drifts(store, left, right)] if wanted and drifts else None
     if not wanted and (left.rows or 0) + (right.rows or 0) > READ_BY_ITSELF:
         return one
     fits = key and all(any(column.name == name for column in side.columns) for side in (left, right) for name in key)

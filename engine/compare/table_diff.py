@@ -10,12 +10,15 @@ RowMark = Literal["changed", "added", "removed"]
 
 @dataclass(frozen=True, slots=True)
 class ColumnChange:
-    """One column that both tables have. `changed` counts rows of both with different values; types are Arrow's."""
+    """One column that both tables have. `changed` counts rows of both with different values; types are Arrow's. Of
+    numbers the largest differences are told: "inf" against a NaN, or relative to a zero; None where there are none."""
 
     name: str
     before: str
     after: str
     changed: int
+    max_absolute: float | str | None = None
+    max_relative: float | str | None = None
 
 
 @dataclass(frozen=True, slots=True)

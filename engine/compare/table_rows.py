@@ -7,6 +7,7 @@ counts come; only the few rows of the preview are read again.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # Rows are of any type.
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -47,9 +48,10 @@ def by_key(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str], *, unique: 
     keys = ", ".join(f"coalesce(a.k{at}, b.k{at}) as k{at}" for at in range(len(key)))
     rank = "" if unique else ", coalesce(a.r, b.r) as r"
     flags = [f"a.v{at} is distinct from b.v{at}" for at in range(len(compared))]
+    apart = [_apart(pair, name, at, f"a.v{at}", f"b.v{at}") for at, name in enumerate(compared)]
     both = "a.here and b.here"
     changed = f"({both} and ({' or '.join(flags)}))" if flags else "false"
-    columns = "".join(f", ({both} and {flag}) as f{at}" for at, flag in enumerate(flags))
+    columns = "".join(f", ({both} and {flag}) as f{at}{apart[at]}" for at, flag in enumerate(flags))
     db.execute(
         f"create or replace temp table d as select {keys}{rank},"
         f" case when a.here is null then 'added' when b.here is null then 'removed' else 'changed' end as mark{columns}"
@@ -67,6 +69,9 @@ def by_position(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> Row
     flags = [f"{pair.value(name, 'a')} is distinct from {pair.value(name, 'b')}" for name in compared]
     keys = "".join(f", {pair.shown(name, 'b', pair.value(name, 'b'))} as k{at}" for at, name in enumerate(key))
     columns = "".join(f", ({flag}) as f{at}" for at, flag in enumerate(flags))
+    apart = "".join(
+        _apart(pair, name, at, pair.value(name, "a"), pair.value(name, "b")) for at, name in enumerate(compared)
+    )
     sides = [[pair.shown(name, which, pair.value(name, which)) for name in compared] for which in ("a", "b")]
     cells = "".join(f", {x} as x{at}, {y} as y{at}" for at, (x, y) in enumerate(zip(*sides, strict=True)))
     made = False
@@ -74,7 +79,7 @@ def by_position(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> Row
     for block in pair.differing_blocks() if flags else ():
         joined = f"{pair.block('a', block)} a positional join {pair.block('b', block)} b where {' or '.join(flags)}"
         verb = "insert into d" if made else "create or replace temp table d as"
-        db.execute(f"{verb} select b.n as n, 'changed' as mark{columns} from {joined}")
+        db.execute(f"{verb} select b.n as n, 'changed' as mark{columns}{apart} from {joined}")
         made = True
         if len(shown) < PREVIEW:
             query = f"select b.n{keys}{columns}{cells} from {joined} order by b.n limit {PREVIEW - len(shown)}"
@@ -127,18 +132,42 @@ def _numbered(pair: Pair, which: Which, key: Sequence[str], compared: Sequence[s
     return f"(select true as here, {', '.join(named)}{rank} from {pair.source(which)} t)"
 
 
+def _apart(pair: Pair, name: str, at: int, a: str, b: str) -> str:
+    """Of a column of numbers, how far B is from A (`y…`) and in proportion to A (`z…`); "" of any other column."""
+    if not pair.numeric(name):
+        return ""
+    a, b = f"cast({a} as double)", f"cast({b} as double)"
+    far = f"abs({b} - {a})"
+    return f", {far} as y{at}, case when {a} = 0 then 'infinity'::double else {far} / abs({a}) end as z{at}"
+
+
+def _largest(found: float | None) -> float | str | None:
+    """A NaN comes of a NaN or an infinity on one side."""
+    return json_value(math.inf if found is not None and math.isnan(found) else found)
+
+
 def _counted(
     db: "DuckDBPyConnection", pair: Pair, compared: Sequence[str]
 ) -> tuple[int, int, int, int, tuple[ColumnChange, ...]]:
     sums = "".join(f", coalesce(count(*) filter (f{at}), 0)" for at in range(len(compared)))
+    numbers = [at for at, name in enumerate(compared) if pair.numeric(name)]
+    sums += "".join(f", max(y{at}) filter (f{at}), max(z{at}) filter (f{at})" for at in numbers)
     row = db.execute(
         "select count(*) filter (mark = 'added'), count(*) filter (mark = 'removed'),"
         f" count(*) filter (mark = 'changed'){sums} from d"
     ).fetchall()[0]
+    largest = row[3 + len(compared) :]
+    measured = {at: (_largest(largest[2 * n]), _largest(largest[2 * n + 1])) for n, at in enumerate(numbers)}
     columns = tuple(
-        ColumnChange(name, pair.a.column(name).dtype, pair.b.column(name).dtype, int(count))
-        for name, count in zip(compared, row[3:], strict=True)
-        if count
+        ColumnChange(
+            name,
+            pair.a.column(name).dtype,
+            pair.b.column(name).dtype,
+            int(row[3 + at]),
+            *measured.get(at, (None, None)),
+        )
+        for at, name in enumerate(compared)
+        if row[3 + at]
     )
     return int(row[0]), int(row[1]), int(row[2]), sum(one.changed for one in columns), columns
 

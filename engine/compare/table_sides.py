@@ -72,14 +72,17 @@ class Pair:
     def same_type(self, name: str) -> bool:
         return self.a.column(name).dtype == self.b.column(name).dtype
 
+    def numeric(self, name: str) -> bool:
+        """Whether both sides have numbers there."""
+        return all(one.column(name).dtype.startswith(_NUMBERS) for one in (self.a, self.b))
+
     def value(self, name: str, which: Which, table: str = "") -> str:
         """A column as an expression in which both sides have one type: their own, a number, or a text."""
         side = self.side(which)
         own = f"{table or which}.c{side.at(name)}"
         if self.same_type(name):
             return own
-        numbers = all(one.column(name).dtype.startswith(_NUMBERS) for one in (self.a, self.b))
-        return f"try_cast({own} as double)" if numbers else f"cast({own} as varchar)"
+        return f"try_cast({own} as double)" if self.numeric(name) else f"cast({own} as varchar)"
 
     def shown(self, name: str, which: Which, expression: str) -> str:
         """An expression for a value of a column as it can be fetched: for times with a zone DuckDB's Python client

@@ -5,7 +5,7 @@
 # A user's values are of any type.
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,7 +140,28 @@ def _plain(objects: ObjectStore, a: OutputFact, b: OutputFact) -> Document:
     if isinstance(left, str) and isinstance(right, str):
         return _texts(left, right)
     found = list(_paths("$", left, right))
-    return {"differing": len(found), "paths": found[:SHOWN]}
+    return {"differing": len(found), "paths": found[:SHOWN], **_largest(found)}
+
+
+def _largest(paths: Iterable[Document]) -> Document:
+    """The largest differences among numbers that changed; null where none did."""
+    pairs = [
+        (float(one["before"]), float(one["after"]))
+        for one in paths
+        if one["change"] == "changed" and _is_number(one["before"]) and _is_number(one["after"])
+    ]
+    absolute = [math.inf if math.isnan(far := abs(after - before)) else far for before, after in pairs]
+    relative = [far / abs(pair[0]) if pair[0] else math.inf for pair, far in zip(pairs, absolute, strict=True) if far]
+    relative = [math.inf if math.isnan(one) else one for one in relative]
+    return {
+        "max_absolute": json_value(max(absolute)) if pairs else None,
+        "max_relative": json_value(max(relative, default=0.0)) if pairs else None,
+    }
+
+
+def _is_number(value: Any) -> bool:  # Any: JSON
+    """Also a NaN or an infinity, which JSON has as a text; a text that is one of these words counts as well."""
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or value in ("NaN", "inf", "-inf")
 
 
 def _texts(left: str, right: str) -> Document:
@@ -209,7 +230,16 @@ def _sequences(objects: ObjectStore, a: OutputFact, b: OutputFact) -> Document:
         "added": max(0, len(right) - len(left)),
         "removed": max(0, len(left) - len(right)),
         "shown": [{"item": at, "before": _item(left[at]), "after": _item(right[at])} for at in changed[:SHOWN]],
+        **_largest(one for at in changed for one in _within(left[at], right[at])),
     }
+
+
+def _within(a: ItemRef, b: ItemRef) -> Iterator[Document]:
+    """Where two items differ, of those that are small enough to lie in the list itself."""
+    from ..snapshots import canonical_json
+
+    if a.inline is not None and b.inline is not None:
+        yield from _paths("$", canonical_json.loads(a.inline), canonical_json.loads(b.inline))
 
 
 def _item(one: ItemRef) -> Any:  # Any: JSON

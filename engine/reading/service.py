@@ -51,6 +51,7 @@ ANSWERERS: Mapping[str, str] = {
     "set_param": "steps",
     "clusters": "clusters",
     "set_cluster": "clusters",
+    "parity": "clusters",
     "compare": "comparing",
     "compare_code": "comparing",
     "compare_series": "comparing",

@@ -3,6 +3,7 @@
 - An attempt that fails is repeated while the step has retries.
 - A worker that dies, or runs out of time, takes its whole batch along, and nobody knows which item it was: the batch is
   launched again in halves, which costs no item a retry, until the guilty one is alone.
+- A launch that never began, and could not any more, waits again for what it needs.
 - A launch that nobody answers for is repeated as it was, once for each item; after that it is treated as a death.
 """
 
@@ -80,6 +81,9 @@ def interrupted(flight: Flight, items: tuple[int, ...], turn: Turn) -> None:
         return
     if flight.why == "asked":
         flight.work.tasks.move(items, "cancelled")
+        return
+    if flight.why == "stranded":
+        flight.work.tasks.queue(items, flight.piece.attempt, "ready", soon=True)
         return
     name, limit = flight.work.name, flight.work.node.timeout
     failure = Failure(

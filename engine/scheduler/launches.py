@@ -9,7 +9,7 @@ from .events import TimerId
 from .fanout import batch_size
 from .instructions import Cancel, Launch, StartTimer, StopTimer
 from .ready import Ready
-from .resources import amount, slots
+from .resources import amount, fits, slots
 from .transitions import Flying
 from .work import UNBOUNDED, Flight, Turn, Why, Work
 
@@ -80,6 +80,12 @@ class Launches:
             self.advance(flight, "cancelling", turn)
             turn.out.append(Cancel(flight.launch, force=False))
             self.set_timer(flight, "cancel", GRACE, turn)
+
+    def recall(self, turn: Turn) -> None:
+        """Take back what has not begun and could not any more: Ray would let it wait for ever, and say nothing."""
+        for flight in list(self.flights.values()):
+            if flight.phase == "launched" and not fits(flight.work.request, self.capacity):
+                self.interrupt(flight, "stranded", turn)
 
     def force(self, flight: Flight, turn: Turn) -> None:
         flight.forced = True

@@ -109,6 +109,7 @@ class Machine:
                 return self._cancel(event)
             case CapacityChanged():
                 self.launches.change_capacity(event.capacity)
+                self.launches.recall(self._turn)
                 return True
 
     def _start(self) -> bool:
@@ -200,7 +201,7 @@ class Machine:
             self._turn.out.append(Keep(flight.launch, work.name, work.items(done), attempt))
         busy_us = event.busy_us or event.at_us - (flight.started_us or event.at_us)
         work.pace = work.pace.after(len(done) + len(failed), busy_us)
-        if flight.why:
+        if flight.why and flight.why != "stranded":  # that one was wrong: it had begun
             interrupted(flight, tuple(sorted((*failed, *missed))), self._turn)
             return
         fail(work, flight.launch, attempt, failed, self._turn)

@@ -14,7 +14,8 @@ from .tasks import Piece, Tasks
 from .transitions import Flying
 
 ONE_CPU = Resources()
-Why = Literal["asked", "timeout"]
+Why = Literal["asked", "timeout", "stranded"]
+"""Somebody asked for it, its time was up, or what it was launched for is not there any more."""
 
 UNBOUNDED = 64
 """How many tasks of a fan-out that asks for no resources at all are in flight at once."""

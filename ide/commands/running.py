@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from ...engine import client
-from ...engine.errors import EngineError, UsageError
+from ...engine.errors import EngineError, InstepError, UsageError
 from ..text import MARKS, clean, colourful, fit, number, oneline, pad, paint, plural, screen_width, seconds
 from .context import DONE, FAILED, INTERRUPTED, MISTAKE, complain, put_json, root_of
 from .printing import print_frames, print_values
@@ -65,7 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
     answer = client.ask(root, request)
     if arguments.detach:
         return _detached(answer, as_json=arguments.json)
-    return follower.finish(_followed(answer, follower), as_json=arguments.json)
+    end = _followed(answer, follower)
+    if end["t"] == "end" and request["on"] and request["replay"] is not None:
+        end = {**end, "doc": end["doc"] | {"parity": _parity(root, int(end["doc"]["run"]))}}
+    return follower.finish(end, as_json=arguments.json)
+
+
+def _parity(root: Path, number: int) -> Message | None:
+    """The report of a run that repeated another on a cluster; None, and a word why, where it cannot be made."""
+    from ...engine.compare.read_beside import parity_report
+
+    try:
+        return parity_report(root, number)
+    except InstepError as error:
+        print(f"no parity report: {clean(error.problems[0].what)}", file=sys.stderr)
+        return None
 
 
 def _detached(answer: client.Answer, *, as_json: bool) -> int:
@@ -288,6 +302,12 @@ def show_end(document: Message) -> None:
     print(f"\n{head} in {seconds(document['seconds'])}: {told}")
     if document.get("verdict"):
         print(clean(document["verdict"]))
+    if document.get("parity"):
+        from ..views.parity import report_lines
+
+        print()
+        for style, line in report_lines(document["parity"], screen_width()):
+            print(paint(line, "done" if style == "ok" else style, on=on))
 
 
 def show_error(name: str, error: Message) -> None:

@@ -16,11 +16,12 @@ from ...engine.errors import InstepError, Problem
 from ..asking import Document
 from ..feed import tell_engine
 from ..offloading import offload, why_not_offload
-from ..text import oneline, plural
+from ..text import fit, oneline, plural
 from ..views import cluster_jobs as jobs_view
 from ..views import cluster_nodes as nodes_view
 from ..views.cluster_sent import sent_lines
 from ..views.live import Live, Message, ended, time_of_day
+from ..views.parity import report_lines
 from ..widgets.line_view import LineView
 from ..widgets.lines import Choices, Lines
 from .place import Place
@@ -60,6 +61,7 @@ class ClusterPlace(Place):
         self.rows: Sequence[jobs_view.JobRow] = ()
         self._looking = self._pricing = self._begun = False
         self._priced_for: object = None
+        self._reports: dict[int, Document | Problem] = {}
         self.nodes, self.jobs = Nodes(id="cluster-nodes", classes="pane"), Nodes(id="cluster-jobs", classes="pane")
         self.sent, self.none = Lines(id="cluster-sent", classes="pane"), Lines(id="cluster-none", classes="pane")
         left, right = Vertical(self.nodes, id="cluster-left"), Vertical(self.jobs, id="cluster-right")
@@ -169,6 +171,18 @@ class ClusterPlace(Place):
         self._priced_for = wanted
         self.draw()
 
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        if message.view is self.jobs and self.known is not None:
+            self._draw_sent()
+
+    @work(group="parity", exclusive=True, exit_on_error=False)
+    async def _ask_report(self, run: int) -> None:
+        try:
+            self._reports[run] = await self.host.ask("parity", number=run)
+        except InstepError as error:
+            self._reports[run] = error.problems[0]
+        self._draw_sent()
+
     # Drawing
 
     def draw(self) -> None:
@@ -218,6 +232,10 @@ class ClusterPlace(Place):
         self.jobs.border_subtitle = jobs_view.below_jobs(self.host.live)
 
     def _draw_sent(self) -> None:
+        row = self.row
+        if row is not None and row.replay_of is not None and self.focused_on_jobs:
+            self._draw_report(row.run, row.replay_of)
+            return
         chosen = plural(len(self._steps), "marked step") if self._steps else "all that is stale"
         self.sent.border_title = f"What gets sent  {chosen}"
         self.sent.border_subtitle = "nothing leaves this machine without o"
@@ -227,6 +245,23 @@ class ClusterPlace(Place):
             waits = "… asking the cluster what it has" if self.look is not None else "… when the cluster has answered"
             gone = "not known while the cluster is out of sight" if self.problem is not None else waits
             self.sent.show([Text(gone, "dim")])
+
+    @property
+    def focused_on_jobs(self) -> bool:
+        return self.jobs.has_focus
+
+    def _draw_report(self, run: int, old: int) -> None:
+        """In place of what gets sent: how the run under the cursor compares with the one it repeated."""
+        self.sent.border_title, self.sent.border_subtitle = f"Parity  run {run} beside run {old}", "c compares them"
+        room = max(20, self.sent.size.width - 2)
+        match self._reports.get(run):
+            case None:
+                self.sent.show([Text("… holding one against the other", "dim")])
+                self._ask_report(run)
+            case Problem() as problem:
+                self.sent.show(self._trouble(problem, room))
+            case report:
+                self.sent.show([Text(fit(line, room), style, end="") for style, line in report_lines(report, room)])
 
     def _trouble(self, problem: Problem, room: int = 0) -> list[Text]:
         return nodes_view.trouble(problem.what, problem.mend, room or max(20, self.size.width - 6))

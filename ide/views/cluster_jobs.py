@@ -17,12 +17,14 @@ _DONE = {"done": ("✓", "ok"), "failed": ("✗", "failed"), "reused": ("✓", "
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A line of Jobs; `step` is "" for that of a whole run. `live` says that it goes on."""
+    """A line of Jobs; `step` is "" for that of a whole run. `live` says that it goes on, `replay_of` which run it
+    repeated."""
 
     run: int
     step: str
     line: Text
     live: bool = False
+    replay_of: int | None = None
 
 
 def job_head(room: int) -> Text:
@@ -46,7 +48,10 @@ def job_rows(
             line = _step_line(one, away, node, _why(one, live, asks.get(one.name, {})), there, clock, room)
             rows.append(JobRow(away.run, one.name, line, live=True))
     before = [one for one in past if one["run"] not in live.elsewhere]
-    return [*rows, *(JobRow(one["run"], one["step"], _past_line(one, names, room)) for one in before)]
+    return [
+        *rows,
+        *(JobRow(one["run"], one["step"], _past_line(one, names, room), replay_of=one["replay_of"]) for one in before),
+    ]
 
 
 def _run_line(away: Away, room: int) -> Text:

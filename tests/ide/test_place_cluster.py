@@ -186,3 +186,52 @@ async def test_small_terminals_show_what_fits(app: ClusterTold, size: tuple[int,
         await pilot.press("escape")
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: "What gets sent" in text_of(app))
+
+
+PARITY = {
+    "runs": [41, 44],
+    "targets": ["local", "gpu"],
+    "identical": False,
+    "first": {"step": "train", "outputs": ["train"], "state": None},
+    "outputs": [
+        {
+            "name": "train", "step": "train", "kind": "array", "change": "changed", "max_absolute": 2e-7,
+            "max_relative": 3e-6, "columns": [], "changed": 12, "rows": None, "within_tolerance": True, "note": "",
+        }
+    ],
+    "equal": 3,
+    "causes": [{"kind": "package", "subject": "polars", "before": "2.1", "after": "2.0"}],
+    "steps": [{"name": "train", "state": ["done", "done"], "seconds": [41.0, 12.0]}],
+    "seconds": [41.0, 12.0],
+    "wall": [42.0, 14.4],
+    "price": [None, 2.5],
+    "cost": [None, 0.01],
+}  # fmt: skip
+REPEATED = {
+    "run": 44, "step": "train", "state": "done", "target": "gpu", "node": "b1", "seconds": 12.0, "ended": 0,
+    "error": None, "replay_of": 41,
+}  # fmt: skip
+
+
+async def test_the_parity_of_a_run_that_repeats_another_is_told_under_it(
+    app: ClusterTold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = app.ask
+
+    async def told(op: str, **request: Any) -> dict[str, Any]:
+        if op == "parity":
+            assert request == {"number": 44}
+            return PARITY
+        found = await ask(op, **request)
+        return found | {"jobs": [REPEATED]} if op == "clusters" else found
+
+    monkeypatch.setattr(app, "ask", told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot, PLANNED)
+        await until(pilot, lambda: "Parity  run 44 beside run 41" in text_of(app))
+        await until(pilot, lambda: "train is the first to differ" in text_of(app))
+        shows = text_of(app)
+        assert "2e-07 (3e-06 of it), the same within 1e-6" in shows and "polars 2.1 → 2.0" in shows
+        assert "cost" in shows and "at 2.5 an hour" in shows
+        await pilot.press("tab")
+        await until(pilot, lambda: "What gets sent" in text_of(app))

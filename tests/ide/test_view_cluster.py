@@ -114,6 +114,7 @@ def test_what_was_done_there_is_listed_below_without_the_runs_that_go_on() -> No
         {"run": 39, "step": "train", "state": "done", "target": "gpu", "node": "b1", "seconds": 44.0, "error": None},
         {"run": 38, "step": "train", "state": "failed", "target": "gpu", "node": "", "seconds": 1.0, "error": "exit 1"},
     ]
+    past = [one | {"replay_of": None} for one in past]
     rows = job_rows(after(sent_off()), past, LOOK, {}, 0.0, 100)
     assert [(one.run, one.step) for one in rows if not one.live] == [(39, "train"), (38, "train")]
     assert "gpu-b" in rows[-2].line.plain and "✓ 44 s" in rows[-2].line.plain

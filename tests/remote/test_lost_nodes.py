@@ -8,6 +8,9 @@ import pytest
 from ray_cluster import Cluster, Node, start_cluster, why_not_apart
 from sites import Site, until
 
+from instep.engine.reading.desk import Desk
+from instep.engine.reading.live_metrics import live_metrics
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PIPELINE = """
@@ -112,6 +115,8 @@ def test_a_worker_that_shares_no_disk_gives_the_same_and_says_it_as_live(broken:
             if "doubling 5" in line:
                 break
         assert not gate.exists() and (tmp_path / "working").exists(), said
+        # So is what it logs, by every reader of what goes on: curves and comparisons need not wait for its end.
+        until(lambda: list(live_metrics(Desk(site.root), "1")), ["doubled.rows"])
         gate.mkdir()
         rest, _ = command.communicate(timeout=400)
         assert command.returncode == 0, rest

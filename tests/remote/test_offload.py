@@ -60,6 +60,7 @@ class Site:
             [clusters.gpu]
             address = "{cluster.address}"
             token = {{ env = "TEST_TOKEN" }}
+            price = 3600
             """,
         )
 
@@ -129,6 +130,11 @@ def test_a_replay_there_has_a_verdict(site: Site) -> None:
     first = site.instep("runs", "--json")["runs"][-1]["run"]
     there = site.instep("run", "--on", "gpu", "--replay", str(first), "--json")
     assert there["verdict"] == f"replay of run {first}: identical, all 5 outputs have the same content"
+    report = there["parity"]
+    assert (report["runs"], report["targets"]) == ([first, there["run"]], ["gpu", "gpu"])
+    assert (report["identical"], report["equal"], report["outputs"]) == (True, 5, [])
+    assert all(one is not None for step in report["steps"] for one in step["seconds"])
+    assert report["cost"] == pytest.approx(report["wall"]), "a second costs 1 there"
     assert {one["state"] for one in there["steps"]} == {"done"}
 
 

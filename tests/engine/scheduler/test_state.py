@@ -45,6 +45,7 @@ TWO_CPUS = Resources(cpus=2)
 RAISED = Failure("raised", "ValueError", "no")
 DIED = Failure("died", "killed", "signal 9")
 LOST = Failure("lost", "node gone", "node-2")
+GONE = Failure("cancelled", "cancelled")
 
 
 def node(name: str, *needs: str, **options: object) -> Node:
@@ -547,6 +548,29 @@ def test_capacity_that_does_not_come_back_fails_what_waits_for_it() -> None:
     drive.decide("b")
     drive.fire(CAPACITY_TIMER)
     assert (drive.state("a"), drive.state("b")) == ("failed", "launched")
+
+
+def test_a_launch_that_has_not_begun_waits_again_when_what_it_needs_is_gone() -> None:
+    gpu = Resources(cpus=1, gpus=1)
+    drive = Drive(node("a", resources=gpu), node("b"), capacity=Resources(cpus=2, gpus=1))
+    for name in "ab":
+        drive.decide(name)
+    drive.tell(CapacityChanged(0, Resources(cpus=2)))
+    assert drive.only(Cancel) == [Cancel("a/0", force=False)]
+    drive.die("a/0", GONE)
+    assert (drive.state("a"), drive.state("b")) == ("ready", "launched")
+    assert drive.only(StartTimer) == [StartTimer(CAPACITY_TIMER, 60.0)]
+    drive.tell(CapacityChanged(0, Resources(cpus=2, gpus=1)))
+    assert drive.launches() == ["a/1"]
+
+
+def test_what_runs_is_not_taken_back_when_the_cluster_shrinks() -> None:
+    gpu = Resources(cpus=1, gpus=1)
+    drive = Drive(node("a", resources=gpu), capacity=gpu)
+    drive.decide("a")
+    drive.start("a/0")
+    drive.tell(CapacityChanged(0, Resources(cpus=1)))
+    assert drive.only(Cancel) == []
 
 
 def test_a_shrunken_cluster_launches_nothing_until_there_is_room() -> None:
