@@ -102,10 +102,12 @@ class Service:
             if self.elsewhere is not None:
                 self.elsewhere.close()
             self.hub.close()
-            self.session.close()
+            self.session.close(at_once=True)
 
     def stop(self) -> None:
         self._stopping.set()
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as nudge:
+            nudge.connect(self._path)  # else the loop looks half a second later
 
     def _listen(self) -> socket.socket:
         if os.path.dirname(self._path) != str(self.session.store):
@@ -287,6 +289,16 @@ def _hear(messages: Iterable[Mapping[str, Any]], cancel: threading.Event, gone: 
     gone.set()
 
 
+def _leave(store: Path) -> None:
+    """End at once, without waiting for a Ray that is just being started (which may take half a minute)."""
+    from .scheduler.ray_local import abandon
+
+    abandon(store)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def serve(root: Path, elsewhere: Callable[[Session, Notify, Callable[[], None]], Elsewhere] | None = None) -> int:
     """Be the engine of the project at `root` until told to end; does nothing where another is."""
     with suppress(OSError):
@@ -299,6 +311,8 @@ def serve(root: Path, elsewhere: Callable[[Session, Notify, Callable[[], None]],
         signal.signal(signal.SIGTERM, lambda _number, _frame: service.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         service.serve()
+        if service.session.starting:
+            _leave(service.session.store)
     except InstepError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -63,6 +63,7 @@ class Session:
         self._start_executor = start_executor or _start_ray
         self._executor: Future[Executor] | None = None
         self._background = ThreadPoolExecutor(2, thread_name_prefix="session")
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="start")
         self._planning = threading.RLock()
         self._running = threading.Lock()
         self._projecting = threading.Lock()
@@ -89,7 +90,7 @@ class Session:
         """Start the executor in the background, so that the first step does not wait for it. One that could not start
         (the machine was too busy) gets another try."""
         if self._executor is None or (self._executor.done() and self._executor.exception() is not None):
-            self._executor = self._background.submit(lambda: self._start_executor(self, self._emit))
+            self._executor = self._starter.submit(lambda: self._start_executor(self, self._emit))
             self._background.submit(self._learn)
 
     def _learn(self) -> None:
@@ -132,14 +133,21 @@ class Session:
             mended.append(number)
         return mended
 
-    def close(self) -> None:
-        """End the executor and everything it started, and what is still to be written."""
-        if self._executor is not None and self._executor.exception() is None:
+    @property
+    def starting(self) -> bool:
+        """Whether the executor is being started."""
+        return self._executor is not None and not self._executor.done()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the executor and everything it started, and what is still to be written. With `at_once` an executor that
+        is just being started is not waited for: it goes on in its thread, and the process has to end."""
+        if self._executor is not None and not (at_once and self.starting) and self._executor.exception() is None:
             self._executor.result().close()
         self.project()
         with self._planning:
             self.planner.save()
         self._background.shutdown(wait=True)
+        self._starter.shutdown(wait=not at_once)
         with (
             suppress(sqlite3.Error),  # the project was removed, and the lease with it
             closing(sqlite3.connect(self.journal.path, timeout=5, isolation_level=None)) as db,

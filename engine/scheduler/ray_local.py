@@ -130,6 +130,13 @@ def reap(folder: Path) -> int:
         return _reap(place)
 
 
+def abandon(folder: Path) -> None:
+    """End what a start that is going on in this process has started so far; the process has to end right after."""
+    place = session_folder(folder)
+    _end(_strays(place))
+    shutil.rmtree(place, ignore_errors=True)
+
+
 def session_folder(folder: Path) -> Path:
     """Where Ray of this project keeps its sockets: a short path, because socket names are limited to 107 bytes.
 
