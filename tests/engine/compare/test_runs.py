@@ -116,10 +116,10 @@ def test_code_is_compared_also_where_a_step_was_never_decided(lab):
     lab.write("pipeline.py", PIPELINE)
 
 
-def test_steps_that_were_not_asked_for_are_no_difference(lab):
+def test_of_steps_that_were_not_asked_for_only_a_failure_is_a_difference(lab):
     found = compare_runs(lab.root, "4", "5")
     assert [one.subject for one in found.of("param")] == ["table.rows"]
-    assert [one.subject for one in found.of("step", "metric")] == []
+    assert [(one.subject, one.before, one.after) for one in found.of("step", "metric")] == [("model", "failed", None)]
     assert [one.subject for one in found.of("table")] == ["table"]
 
 
