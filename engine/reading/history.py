@@ -37,6 +37,8 @@ _POINTS = """with point as (select s.run, m.value, row_number() over each - 1 as
 """The courses of runs as `thinned` thins them: of thousands of points a run those that a sparkline shows."""
 _COURSES = """select distinct s.step || '.' || m.name as name from metric_last m join step_run s
     using (run_id, step_run_id) where s.item is null and m.points > 1 order by name"""
+_SEEN = """select coalesce(max(number), 0) as newest,
+    coalesce(min(number) filter (state = 'running'), max(number) + 1, 0) as ended from run"""
 _HEAD = ("number", "state", "started", "seconds", "target", "note", "baseline", "replay_of", "failed", "ran", "steps")
 SPARK = 32
 """Points of a run's trend: a sparkline has a few columns."""
@@ -80,13 +82,12 @@ def runs(desk: Desk, request: Request) -> Document:
 def _metric_names(desk: Desk, found: Reader) -> list[str]:
     """The names of all metrics there are. Runs that have ended get no other ones, so each is asked once."""
     since, known = desk.kept.get("metric names", (0, frozenset[str]()))
-    names = {
-        *known,
-        *(row["name"] for row in found.rows("select distinct name from run_metric where run >= ?", [since])),
-    }
-    (row,) = found.rows("select coalesce(min(number) filter (state = 'running'), max(number), 0) as number from run")
-    desk.kept["metric names"] = row["number"], frozenset(names)
-    return sorted(names)
+    (row,) = found.rows(_SEEN)
+    if row["newest"] >= since:
+        fresh = found.rows("select distinct name from run_metric where run >= ?", [since])
+        known = frozenset((*known, *(one["name"] for one in fresh)))
+        desk.kept["metric names"] = row["ended"], known
+    return sorted(known)
 
 
 def about(desk: Desk, request: Request) -> Document:
