@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 PREVIEW: Final = 200
 """Rows of each mark in the preview."""
+LARGE: Final = 100_000
+"""Rows of both tables from which on the rows that are the same are left out first."""
+FEW: Final = 0.2
+"""Share of the rows up to which those that differ are few."""
+_KNOWS_NO_HASHES: Final = "set disabled_optimizers = 'statistics_propagation'"
+"""DuckDB 2.0 takes what it knows of a column for what it knows of its hash, and stumbles over it ("statistics are
+corrupt") or may leave rows out."""
+_SIDES: Final[tuple[Which, ...]] = ("a", "b")
 _MARKS: Final[tuple[RowMark, ...]] = ("changed", "added", "removed")
 
 
@@ -40,7 +48,9 @@ def by_key(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str], *, unique: 
     if unique and all(pair.equal(name) for name in key):
         return by_position(db, pair, key)
     compared = [name for name in pair.common if name not in key]
-    sides = {which: _numbered(pair, which, key, compared, unique=unique) for which in ("a", "b")}
+    sides: dict[str, str] = {which: _numbered(pair, which, key, compared, unique=unique) for which in _SIDES}
+    if unique and compared and min(pair.a.rows, pair.b.rows) >= LARGE:
+        sides = _narrowed(db, pair, key, compared, sides)
     numbered = "" if unique else " and a.r = b.r"
     # With a plain `=` DuckDB may take its faster join; nulls in a key meet only with the other one.
     equal = "=" if unique else "is not distinct from"
@@ -61,6 +71,34 @@ def by_key(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str], *, unique: 
     found = _counted(db, pair, compared)
     preview = _preview_by_key(db, pair, key, compared, sides, unique=unique, columns=found[4])
     return Rows(*found[:4], found[4], preview)
+
+
+def _narrowed(
+    db: "DuckDBPyConnection", pair: Pair, key: Sequence[str], compared: Sequence[str], sides: dict[str, str]
+) -> dict[str, str]:
+    """The sides without the rows that are the same in both, by a 64-bit hash of each row's values: to join keys and
+    hashes and then the few rows that differ takes half as long as to join all values. Where many differ, all rows."""
+    names = [f"k{at}" for at in range(len(key))]
+    hashed = {which: _hashed(pair, which, key, compared) for which in _SIDES}
+    either = ", ".join(f"coalesce(a.{one}, b.{one}) as {one}" for one in names)
+    match = " and ".join(f"a.{one} = b.{one}" for one in names)
+    db.execute(_KNOWS_NO_HASHES)
+    db.execute(
+        f"create or replace temp table few as select {either} from {hashed['a']} a full join {hashed['b']} b on {match}"
+        " where a.h is distinct from b.h"
+    )
+    db.execute("set disabled_optimizers = ''")
+    (count,) = db.execute("select count(*) from few").fetchall()[0]
+    if count > FEW * min(pair.a.rows, pair.b.rows):
+        return sides
+    row = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    return {which: f"(select * from {sides[which]} where {row} in (select {row} from few))" for which in _SIDES}
+
+
+def _hashed(pair: Pair, which: Which, key: Sequence[str], compared: Sequence[str]) -> str:
+    keys = ", ".join(f"{pair.value(name, which, 't')} as k{at}" for at, name in enumerate(key))
+    values = ", ".join(pair.value(name, which, "t") for name in compared)
+    return f"(select {keys}, hash({values}) as h from {pair.source(which)} t)"
 
 
 def by_position(db: "DuckDBPyConnection", pair: Pair, key: Sequence[str]) -> Rows:
@@ -95,9 +133,7 @@ def as_wholes(db: "DuckDBPyConnection", pair: Pair) -> Rows:
     common = pair.common
     if not common:
         return Rows(added=pair.b.rows, removed=pair.a.rows)
-    # DuckDB 2.0 takes what it knows of a column for what it knows of its hash, and stumbles over it ("statistics are
-    # corrupt") or may leave rows out.
-    db.execute("set disabled_optimizers = 'statistics_propagation'")
+    db.execute(_KNOWS_NO_HASHES)
     hashed = {which: f"hash({', '.join(pair.value(name, which) for name in common)})" for which in ("a", "b")}
     db.execute(
         "create or replace temp table d as select h, sum(s)::bigint as n from ("

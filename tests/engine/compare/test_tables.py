@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from instep.engine.compare.cache import FOLDER
@@ -301,9 +301,13 @@ def test_the_multiset_difference_is_that_of_python(store, one, other):
     assert found.removed == (counts[0] - counts[1]).total()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, rows)
-def test_the_keyed_difference_is_that_of_python(store, one, other):
+@pytest.mark.parametrize("large", [1, 100_000])
+def test_the_keyed_difference_is_that_of_python(store, monkeypatch, large, one, other):
+    monkeypatch.setattr("instep.engine.compare.table_rows.LARGE", large)  # from which on equal rows are left out first
+    monkeypatch.setattr("instep.engine.compare.table_rows.FEW", 9.0)
+    monkeypatch.setattr("instep.engine.compare.tables.remembered", lambda _store, _what, make, *_: make())
     a, b = ({row[0]: row for row in side} for side in (one, other))
     found = diff(store, frame(list(a.values())), frame(list(b.values())), key=["k"])
     both = a.keys() & b.keys()
