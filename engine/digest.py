@@ -54,19 +54,18 @@ def digest_bytes(data: bytes) -> Digest:
 
 
 def _encode(value: object, out: list[bytes]) -> None:
-    kind = type(value)
-    if kind is str:
-        _text(value, out)  # type: ignore[arg-type]  # its type is the line above
-    elif kind is dict:
-        _mapping(value, out)  # type: ignore[arg-type]
-    elif kind is tuple or kind is list:
-        _sequence(value, out)  # type: ignore[arg-type]
+    if isinstance(value, str):
+        _text(value, out)
+    elif isinstance(value, dict):
+        _mapping(value, out)
+    elif isinstance(value, list | tuple):
+        _sequence(value, out)
     else:
         _encode_other(value, out)
 
 
 def _encode_other(value: object, out: list[bytes]) -> None:
-    """What is rarer, and subclasses: asking these questions of every value would double a plan's time."""
+    """What is rarer: asking these questions of every value would double a plan's time."""
     match value:
         case None:
             out.append(b"n")
@@ -79,10 +78,6 @@ def _encode_other(value: object, out: list[bytes]) -> None:
         case bytes():
             out.append(b"b%d:" % len(value))
             out.append(value)
-        case str():
-            _text(value, out)
-        case list() | tuple():
-            _sequence(value, out)
         case Mapping():
             _mapping(value, out)
         case _:

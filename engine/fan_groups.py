@@ -144,11 +144,11 @@ class FanGroups:
 def label_of(ref: ItemRef, objects: ObjectStore, place: int) -> str:
     """How people would call an item; nothing is unpickled for it."""
     try:
-        value: Any = load_item(ref, objects) if ref.format == "json" else None  # Any: plain values
+        value: Json = load_item(ref, objects) if ref.format == "json" else None
     except StoreError:
         value = None
-    if isinstance(value, Mapping):
-        value = _named(value)  # type: ignore[arg-type]  # its parameters are unknown
+    if isinstance(value, dict):
+        value = _named(value)
     if value is None or isinstance(value, list | tuple):
         return f"item {place}"
     text = str(value)

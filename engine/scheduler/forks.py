@@ -31,4 +31,4 @@ def _end(error: BaseException | None) -> NoReturn:
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)  # pyright: ignore[reportPrivateUsage]  # no exit handler of the worker's may run
+    os._exit(code)

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
+from inspect import currentframe
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -152,25 +153,27 @@ def observing(observer: Observer) -> Generator[None]:
         _active = before
 
 
-class _Environ(os._Environ[str]):  # pyright: ignore[reportPrivateUsage]  the class of os.environ has no public name
+class _Environ(os._Environ[str]):  # pyright: ignore[reportPrivateUsage]  # the class of os.environ has no public name
     """The class that `os.environ` has while a step runs; `.get`, `in` and `os.getenv` all come by `__getitem__`."""
 
-    def __getitem__(self, key: str) -> str:
+    def __getitem__(
+        self, key: Any
+    ) -> str:  # Any: what a user's code asks for; the class itself refuses what is no text
         observer = _active
-        if observer is None or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code is not checked
+        if observer is None or not isinstance(key, str):
             return super().__getitem__(key)
         try:
             value: str | None = super().__getitem__(key)
         except KeyError:
-            observer.read_env(key, None, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
+            observer.read_env(key, None, _above(1))
             raise
-        observer.read_env(key, value, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
+        observer.read_env(key, value, _above(1))
         return value
 
     def __iter__(self) -> Iterator[str]:
         observer = _active
         if observer is not None:
-            observer.read_all_env(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who called
+            observer.read_all_env(_above(1))
         return super().__iter__()
 
 
@@ -197,7 +200,16 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:  # Any: each event has its
 
 
 def _by_import_system() -> bool:
-    return sys._getframe(3).f_code.co_filename == _IMPORT_SYSTEM  # pyright: ignore[reportPrivateUsage]  # the only way to who called
+    frame = _above(3)
+    return frame is not None and frame.f_code.co_filename == _IMPORT_SYSTEM
+
+
+def _above(calls: int) -> FrameType | None:
+    """The frame so many calls above the one that asks."""
+    frame = currentframe()
+    for _ in range(calls + 1):
+        frame = frame.f_back if frame is not None else None
+    return frame
 
 
 def _user_of_environ(frame: FrameType | None) -> FrameType | None:
@@ -212,7 +224,9 @@ def own_threads() -> Callable[[], bool]:
     For a process that is shared with others (the inline executor in a test or notebook), whose own threads go on
     reading files and printing meanwhile.
     """
-    others = frozenset(sys._current_frames()) - {threading.get_ident()}  # pyright: ignore[reportPrivateUsage]  # the only way to who called
+    # `threading.enumerate` does not know the threads that C code or `_thread` started.
+    everybody = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # nothing public tells of all threads
+    others = frozenset(everybody) - {threading.get_ident()}
     return lambda: threading.get_ident() not in others
 
 
