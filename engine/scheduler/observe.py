@@ -156,9 +156,7 @@ def observing(observer: Observer) -> Generator[None]:
 class _Environ(os._Environ[str]):  # pyright: ignore[reportPrivateUsage]  # the class of os.environ has no public name
     """The class that `os.environ` has while a step runs; `.get`, `in` and `os.getenv` all come by `__getitem__`."""
 
-    def __getitem__(
-        self, key: Any
-    ) -> str:  # Any: what a user's code asks for; the class itself refuses what is no text
+    def __getitem__(self, key: Any) -> str:  # Any: user code asks for what it likes; the class refuses what is no text
         observer = _active
         if observer is None or not isinstance(key, str):
             return super().__getitem__(key)
