@@ -28,6 +28,7 @@ from ..engine.planner import Wishes
 from ..engine.recorder import Before
 from ..engine.requests import RunRequest
 from ..engine.results import Results
+from ..engine.scheduler.masking import secrets_of
 from ..engine.session import Origin, Session
 from ..engine.snapshots.journal import Journal
 from ..engine.snapshots.objects import ObjectStore, StoredObject
@@ -211,7 +212,8 @@ class _Agent:
         plan = make_plan(facts, session.planner.known, forced)
         wanted = set(request.steps)
         _, number = self.journal.new_run(request.run_id)
-        self.outbox.growing = Growing(self.there.store / "runs" / str(number))
+        secrets = secrets_of({**os.environ, **request.env})
+        self.outbox.growing = Growing(self.there.store / "runs" / str(number), secrets)
         asked = RunRequest(tuple(request.requested), env=dict(request.env), note=request.note)
         setting = session.begin(
             request.run_id,

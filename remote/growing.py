@@ -1,13 +1,16 @@
 """What steps say while they run, brought home as it grows: pieces of their live files, beside the numbered segments.
 
 A live file comes whole when its launch has ended (`fetch.py`); until then curves, comparisons and logs at home read the
-part that has come. A piece that is lost or cut off costs nothing but that: the pieces after it are not taken.
+part that has come. A piece that is lost or cut off costs nothing but that: the pieces after it are not taken. Pieces
+are whole lines, so that a secret that C code or a child printed is found and overwritten before it leaves.
 """
 
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from ..engine.scheduler.masking import scrubbed
 
 Message = dict[str, Any]  # Any: JSON
 PAUSE = 0.5
@@ -20,10 +23,10 @@ MOST_BYTES = 256 << 20
 
 
 class Growing:
-    """The live files in the folder of one run there. One thread asks."""
+    """The live files in the folder of one run there; `secrets` do not leave. One thread asks."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, secrets: tuple[str, ...]) -> None:
+        self._folder, self._secrets = folder, secrets
         self._sent: dict[str, int] = {}
         self._looked = 0.0
 
@@ -40,18 +43,21 @@ class Growing:
             if data:
                 room -= len(data)
                 self._sent[path.name] = at + len(data)
-                told.append({"t": "live", "name": path.name, "at": at, "bytes": data.decode("latin-1")})
+                shown = scrubbed(data, self._secrets)
+                told.append({"t": "live", "name": path.name, "at": at, "bytes": shown.decode("latin-1")})
         return told
 
 
 def _piece(path: Path, at: int, most: int) -> bytes:
-    """What a file has from `at` on; nothing of one that is being replaced."""
+    """The whole lines that a file has from `at` on; nothing of one that is being replaced, or of a line that is longer
+    than a piece."""
     try:
         if most <= 0 or path.stat().st_size <= at:
             return b""
         with path.open("rb") as file:
             file.seek(at)
-            return file.read(most)
+            data = file.read(most)
+            return data[: data.rfind(b"\n") + 1]
     except OSError:
         return b""
 

@@ -92,10 +92,21 @@ def scrub(path: str, secrets: tuple[str, ...]) -> None:
         Path(path).open("r+b") as file,
         mmap.mmap(file.fileno(), 0) as data,
     ):
-        for sought in map(os.fsencode, secrets):
-            at = data.find(sought)
-            while at >= 0:
-                line = data.rfind(b"\n", 0, at) + 1
-                if data[line : line + len(_OURS)] != _OURS:
-                    data[at : at + len(sought)] = b"*" * len(sought)
-                at = data.find(sought, at + len(sought))
+        _overwrite(data, secrets)
+
+
+def scrubbed(lines: bytes, secrets: tuple[str, ...]) -> bytes:
+    """Whole lines of a live file as `scrub` would leave them."""
+    data = bytearray(lines)
+    _overwrite(data, secrets)
+    return bytes(data)
+
+
+def _overwrite(data: mmap.mmap | bytearray, secrets: tuple[str, ...]) -> None:
+    for sought in map(os.fsencode, secrets):
+        at = data.find(sought)
+        while at >= 0:
+            line = data.rfind(b"\n", 0, at) + 1
+            if data[line : line + len(_OURS)] != _OURS:
+                data[at : at + len(sought)] = b"*" * len(sought)
+            at = data.find(sought, at + len(sought))
