@@ -42,7 +42,7 @@ def latest(desk: Desk, request: Request) -> Document:
     good = next((row["run"] for row in rows if row["state"] != "failed"), None)
     base = marked[0]["number"] if marked else next((row["run"] for row in rows[1:] if row["state"] == "done"), None)
     asked = {"step": step, "points": request.get("points", 400)}
-    document = desk.catalog.show_step(number, step)
+    document = desk.catalog.show_step(number, step, items=False)
     told: Document = {
         "number": number,
         "step": document,
@@ -52,7 +52,7 @@ def latest(desk: Desk, request: Request) -> Document:
         "baseline": None,
     }
     if base is not None and base != number and any(row["run"] == base for row in rows):
-        before = desk.catalog.show_step(int(base), step)
+        before = desk.catalog.show_step(int(base), step, items=False)
         told["baseline"] = {
             "number": base,
             "marked": bool(marked),

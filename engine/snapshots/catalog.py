@@ -167,9 +167,9 @@ class Catalog:
             ],
         }
 
-    def show_step(self, number: int, step: str) -> Document:
-        """One step of a run: its attempts, what came in and out, its files, its code, its failing items. Raises
-        UsageError for a step that the run has not."""
+    def show_step(self, number: int, step: str, *, items: bool = True) -> Document:
+        """One step of a run: its attempts, what came in and out, its files, its code, its items unless they are not
+        wanted (there may be 20,000). Raises UsageError for a step that the run has not."""
         with self._read() as found:
             _run_row(found, number)
             attempts = found.rows(f"from step_run s where {_STEP} and s.step = ? order by seq", [number, step])
@@ -201,10 +201,10 @@ class Catalog:
                 "select groups from step_run where step_run_id = ? and groups is not null limit 1",
                 [last["reused_from"] or last["step_run_id"]],
             )
-            items = found.rows(
+            each = found.rows(
                 "select item, attempt, state, seconds, error from step_run"
-                " where run = ? and step = ? and item is not null order by item, attempt",
-                [number, step],
+                " where ? and run = ? and step = ? and item is not null order by item, attempt",
+                [items, number, step],
             )
         by_output = _grouped(columns, "content_hash")
         return _step_document(last, None) | {
@@ -239,7 +239,7 @@ class Catalog:
             "files": files,
             "code": code,
             "groups": _loads(groups[0]["groups"]) if groups else None,
-            "items": [one | {"error": _loads(one["error"])} for one in items],
+            "items": [one | {"error": _loads(one["error"])} for one in each],
         }
 
     def logs(self, number: int, step: str = "") -> list[Document]:
