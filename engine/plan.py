@@ -35,6 +35,17 @@ class Knowledge(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _Keyed:
+    step: Step
+    packages: Packages
+    found: Determinants
+    key: Digest
+
+
+Keyed = dict[StepName, _Keyed]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is so now: what was read from the folder, the environment and the machine."""
 
@@ -47,19 +58,8 @@ class Facts:
     files: Files
     modules: Callable[[Iterable[str]], Mapping[str, Digest | None]]
     problems: tuple[Problem, ...] = ()
-    keyed: "Keyed" = field(default_factory=dict["StepName", "_Keyed"])
+    keyed: Keyed = field(default_factory=dict[StepName, _Keyed])
     """Keys made for earlier facts, which hold again where nothing that they are made of is another."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Keyed:
-    step: Step
-    packages: Packages
-    found: Determinants
-    key: Digest
-
-
-Keyed = dict[StepName, _Keyed]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,17 +66,14 @@ def _output(one: Difference) -> Document:
     """The largest differences of one output, of whichever kind it is."""
     data: Mapping[str, Any] = one.detail.get("data", {})  # Any: JSON
     columns: list[Document] = list(data.get("columns") or ()) if one.kind == "table" else []
-    numbers = [each for each in columns if each.get("max_absolute") is not None]
-    sides = columns and numbers
-    absolute = _largest([each["max_absolute"] for each in numbers]) if sides else data.get("max_absolute")
-    relative = _largest([each["max_relative"] for each in numbers]) if sides else data.get("max_relative")
+    measured = [each for each in columns if each.get("max_absolute") is not None] or [data]
     return {
         "name": one.subject,
         "step": one.detail.get("step"),
         "kind": one.kind,
         "change": one.detail.get("change"),
-        "max_absolute": absolute,
-        "max_relative": relative,
+        "max_absolute": _largest([each.get("max_absolute") for each in measured]),
+        "max_relative": _largest([each.get("max_relative") for each in measured]),
         "columns": [
             {key: each[key] for key in ("name", "changed", "max_absolute", "max_relative")} for each in columns
         ],
@@ -96,7 +93,7 @@ def _note(one: Difference, data: Mapping[str, Any]) -> str:  # Any: JSON
 
 
 def _largest(values: list[Any]) -> Any:  # Any: a number, or what JSON has no number for
-    return max(values, key=float, default=None)
+    return max((one for one in values if one is not None), key=float, default=None)
 
 
 def _seconds(a: RunFacts, b: RunFacts, name: str, took: Mapping[str, float]) -> list[float | None]:

@@ -38,9 +38,8 @@ def set_cluster(desk: Desk, request: Request) -> Document:
 
 def parity(desk: Desk, request: Request) -> Document:
     """{"number": a run that repeats another} → its parity report (docs/json.md, `parity`)."""
-    from ..compare.read_beside import (
-        parity_report,
-    )  # it knows tables: what is asked every second must not wait for that
+    # It knows tables: what is asked every second must not wait for that.
+    from ..compare.read_beside import parity_report
 
     return parity_report(desk.root, int(request["number"]))
 
