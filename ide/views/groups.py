@@ -19,7 +19,7 @@ def group_lines(groups: Message, room: int) -> list[Text]:
     if not told:
         return lines
     names = min(_NAMES, max(width(by), *(width(clean(str(one[0]))) for one in told)))
-    counts = max(len(f"{one[2]:,}/{one[1]:,}") for one in told)
+    counts = max(len("done"), *(len(f"{one[2]:,}/{one[1]:,}") for one in told))
     head = f"{pad(by, names)}  {'':{_BAR}}  {'done':>{counts}}  {'failed':>6}"
     lines += [Text(), Text(head + (f"  {f'mean {metric}':>12}" if metric else ""), "dim")]
     for label, items, done, failed, mean in sorted(told, key=lambda one: (not one[3], not 0 < one[2] < one[1])):

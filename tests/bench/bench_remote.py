@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -53,7 +54,7 @@ def _job(site: Site, cluster: Cluster) -> None:
 
         def bare() -> None:
             name = f"bare-{new_id()}"
-            port.submit(name, f"{sys.executable} -c pass")
+            port.submit(name, f"{shlex.quote(sys.executable)} -c pass")
             while (job := port.job(name)) is None or not job.ended:
                 time.sleep(0.02)
 

@@ -1,6 +1,7 @@
 """The real program in a real terminal on real Ray: demo, save, look, filter, quit; nothing left running."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ class Terminal:
         self.name = f"instep-{os.getpid()}"
         inside = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "INSTEP_IDLE_SECONDS": "60"}
         told = " ".join(f"{key}={value}" for key, value in inside.items())
-        line = f"cd {folder}; env -u COLUMNS -u LINES {told} {command}; echo ENDED $?; sleep 600"
+        line = f"cd {shlex.quote(str(folder))}; env -u COLUMNS -u LINES {told} {command}; echo ENDED $?; sleep 600"
         self._tmux("new-session", "-d", "-s", "a", "-x", "120", "-y", "40", line)
 
     def _tmux(self, *words: str) -> str:
@@ -53,7 +54,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_demo_save_look_filter_quit(folder: Path) -> None:
-    instep = f"{sys.executable} -m instep"
+    instep = f"{shlex.quote(sys.executable)} -m instep"
     terminal = Terminal(folder, f"{instep} demo plain demo")
     try:
         terminal.until(lambda text: "7 steps" in text and "✓ run 1" in text, 120)

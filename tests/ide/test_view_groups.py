@@ -37,6 +37,7 @@ def test_without_a_metric_only_the_items_are_counted_and_of_too_many_groups_none
     bare = GROUPS | {"metric": "", "best": None, "leaders": {}, "groups": [["Chad", 4, 1, 0, None]]}
     (_, head, line) = [one.plain for one in group_lines(bare, 80)]
     assert head.split() == ["country", "done", "failed"] and line.split()[-1] == "1/4"
+    assert line.index("1/4") + 3 == head.index("done") + 4
     assert group_lines(bare | {"groups": []}, 80) == []
 
 

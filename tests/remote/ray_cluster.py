@@ -25,6 +25,7 @@ import psutil
 
 T = TypeVar("T")
 _APART = ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
+_LINKS = Path(f"/tmp/instep-links-{os.getuid()}")
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 150.0
 """A node is there in 4 s on an idle machine; a minute and more was seen while it compiled and tested other things."""
@@ -105,6 +106,8 @@ class Cluster:
         for node in (*self.workers, self.head):
             node.remove()
         self.workers.clear()
+        if self.python.is_relative_to(_LINKS):
+            shutil.rmtree(_LINKS / self.python.relative_to(_LINKS).parts[0])
 
     def alive(self) -> list[str]:
         """The ids of the nodes that the cluster holds alive."""
@@ -135,7 +138,7 @@ def start_cluster(
     `namespace` where one is given. A port that somebody else took meanwhile is worth
     two more tries."""
     token = secrets.token_hex(32) if token is None else token
-    python = python or Path(sys.executable)
+    python = _without_spaces(python or Path(sys.executable))
     for attempt in range(3):
         at = ports("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
         at |= {"dashboard-port": port} if port else {}
@@ -155,6 +158,16 @@ def start_cluster(
         else:
             return cluster
     raise AssertionError("unreachable")
+
+
+def _without_spaces(python: Path) -> Path:
+    """The same interpreter by a path that Ray can start jobs with: it gives theirs to a shell as it is."""
+    if " " not in str(python):
+        return python
+    _LINKS.mkdir(mode=0o700, exist_ok=True)
+    link = Path(tempfile.mkdtemp(dir=_LINKS)) / "venv"
+    link.symlink_to(python.parent.parent, target_is_directory=True)
+    return link / python.parent.name / python.name
 
 
 def until(ask: Callable[[], T], holds: Callable[[T], bool], seconds: float = 120) -> T:
