@@ -8,8 +8,9 @@ and `True` all differ, and no value can imitate the border between two others.
 # What a mapping or a sequence holds is looked at item by item.
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice, product
 from typing import TypeAlias
 
 from .ids import Digest
@@ -32,20 +33,31 @@ def digest(schema: str, *fields: Field) -> Digest:
     return Digest(blake2b(b"".join(out), digest_size=SIZE).hexdigest())
 
 
-def digests_after(schema: str, first: Field, rest: Iterable[Field]) -> list[Digest]:
-    """`digest(schema, first, one)` for each `one` of `rest`; what they begin with is hashed once."""
+def digests_of_product(
+    schema: str, first: Field, names: Sequence[str], lists: Sequence[Sequence[str]], count: int
+) -> list[Digest]:
+    """`digest(schema, first, {name: one of its list, …})` for the first `count` combinations of `lists`, the last of
+    which varies fastest. What all have in common is hashed once, and each member of a list is encoded once."""
     out: list[bytes] = []
     _encode(schema, out)
     _encode(first, out)
+    out.append(b"m%d:" % len(names))
     begun = blake2b(b"".join(out), digest_size=SIZE)
+    encoded = [[_pair(name, one) for one in members] for name, members in zip(names, lists, strict=True)]
+    in_order = sorted(range(len(names)), key=names.__getitem__)
     found: list[Digest] = []
-    for one in rest:
-        out = []
-        _encode(one, out)
+    for combination in islice(product(*encoded), count):
         hasher = begun.copy()
-        hasher.update(b"".join(out))
+        hasher.update(b"".join([combination[at] for at in in_order]))
         found.append(Digest(hasher.hexdigest()))
     return found
+
+
+def _pair(name: str, value: str) -> bytes:
+    out: list[bytes] = []
+    _text(name, out)
+    _text(value, out)
+    return b"".join(out)
 
 
 def digest_bytes(data: bytes) -> Digest:

@@ -6,7 +6,6 @@ Everything is kept in arrays by index: 20,000 items are no objects of their own 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice, product
 from typing import Any
 
 from .errors import StepError
@@ -41,6 +40,7 @@ class FanItems:
         self._reused: dict[int, StepRunId] = {}
         self._failures: dict[int, Failure] = {}
         self._metrics: dict[int, Mapping[str, float]] = {}
+        self._ended: list[int] = []
         self._ran = 0
 
     @classmethod
@@ -72,8 +72,7 @@ class FanItems:
                 f"`{step.name}` would run {count:,} items; at most {MOST:,} are supported", place=step.place
             )
         identities = [[ref.identity for ref in one] for one in lists]
-        chosen = islice(product(*identities), math.ceil(count * share))
-        keys = now.item_keys([dict(zip(names, combination, strict=True)) for combination in chosen])
+        keys = now.item_keys(names, identities, math.ceil(count * share))
         return cls(names, lists, keys, step.options.outputs or ("",))
 
     def __len__(self) -> int:
@@ -104,8 +103,7 @@ class FanItems:
                     verdicts[one.candidate] = holds(one)
                 refs = _from_cache(one.outputs) if verdicts[one.candidate] else {}
                 if refs and all(_here(ref, objects, blocks) for ref in refs.values()):
-                    self._refs[index] = refs
-                    self._measured(index, _measured_before(one.outputs))
+                    self._has(index, refs, _measured_before(one.outputs))
                     if one.step_run_id == self.step_run_id:
                         self._ran += 1  # by this very run, before it was cut off
                     else:
@@ -115,9 +113,9 @@ class FanItems:
     def missing(self) -> Sequence[int]:
         return [index for index, refs in enumerate(self._refs) if refs is None]
 
-    def ended(self) -> list[int]:
-        """The items that have a result."""
-        return [index for index, refs in enumerate(self._refs) if refs is not None]
+    def ended(self) -> Sequence[int]:
+        """The items that have a result, in the order in which they got it."""
+        return self._ended
 
     def failing(self) -> list[int]:
         return list(self._failures)
@@ -138,12 +136,14 @@ class FanItems:
 
     def done(self, index: int, refs: Mapping[str, ItemRef], metrics: Mapping[str, float]) -> None:
         """An item has its results; `metrics` are the last values that it logged."""
-        self._refs[index] = refs
-        self._measured(index, metrics)
+        self._has(index, refs, metrics)
         self._failures.pop(index, None)
         self._ran += 1
 
-    def _measured(self, index: int, metrics: Mapping[str, float]) -> None:
+    def _has(self, index: int, refs: Mapping[str, ItemRef], metrics: Mapping[str, float]) -> None:
+        if self._refs[index] is None:
+            self._ended.append(index)
+        self._refs[index] = refs
         if metrics:
             self._metrics[index] = metrics
 

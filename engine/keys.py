@@ -1,10 +1,10 @@
 """What determines a step, and the key made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .digest import digest, digests_after
+from .digest import digest, digests_of_product
 from .fingerprint import Fingerprint
 from .ids import Digest, Json, StepName
 
@@ -51,10 +51,10 @@ class Determinants:
         """The step key: of the whole step, all items of its `Each` arguments together."""
         return digest(_STEP, *self._common(), self.inputs, list(self.fans))
 
-    def item_keys(self, items: "list[Mapping[str, Digest]]") -> list[Digest]:
-        """The keys of single items; each mapping gives the identities that its `Each` arguments receive."""
+    def item_keys(self, names: Sequence[str], identities: Sequence[Sequence[Digest]], count: int) -> list[Digest]:
+        """The keys of the first `count` items; `identities` are those that each of the `Each` arguments `names` has."""
         base = digest(_ITEM, *self._common(), {k: v for k, v in self.inputs.items() if k not in self.fans})
-        return digests_after(_ITEM, base, items)
+        return digests_of_product(_ITEM, base, names, identities, count)
 
     def params_hash(self) -> Digest:
         return digest("params/1", self.params)

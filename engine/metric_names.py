@@ -1,6 +1,7 @@
 """What the name of a metric says of it; nothing else is known of what a person measures."""
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 Better = Literal["lower", "higher"]
@@ -11,6 +12,7 @@ _HOW_FAR: Final = frozenset(
 )
 
 
+@lru_cache(1024)
 def direction(name: str) -> Better | None:
     """Whether lower or higher is better, where the last part of a metric's name says so: `val_loss`, `score.r2`."""
     words = re.split(r"[^a-z0-9]+", name.rpartition(".")[2].lower())

@@ -82,6 +82,7 @@ class Recorder:
     outside: Mapping[StepName, str] = field(default_factory=dict[StepName, str])
     _artifacts: dict[tuple[StepName, str], Artifact] = field(default_factory=dict[tuple[StepName, str], Artifact])
     _writing: Writing = field(default_factory=Writing)
+    _defined: set[Digest] = field(default_factory=set[Digest])
     _joined: set[StepName] = field(default_factory=set[StepName])
 
     def flush(self) -> None:
@@ -168,6 +169,9 @@ class Recorder:
                     flight.started_us,
                 )
             )
+        if launch.items is not None and now.fingerprint.digest in self._defined:
+            return
+        self._defined.add(now.fingerprint.digest)
         if not self.journal.seen_fingerprint(now.fingerprint.digest):
             units = now.fingerprint.units
             self._writing.events.append(

@@ -174,7 +174,8 @@ class Run:
 
         What ended is told when it is written: what cannot be kept (the disk is full) was not told as done.
         """
-        todo = list(self._machine.handle(event))
+        # A worker has its next items before what it did is written down: else it waits for the disk.
+        todo = sorted(self._machine.handle(event), key=lambda one: not _is_more_items(one))
         while todo:
             answer = self._carry_out(todo.pop(0))
             if answer is not None:
@@ -436,6 +437,10 @@ def node_of(step: Step, *, outside: bool = False) -> Node:
         timeout=options.timeout,
         isolate=options.isolate,
     )
+
+
+def _is_more_items(one: instructions.Instruction) -> bool:
+    return isinstance(one, instructions.Launch) and one.items is not None
 
 
 def _seed(key: Digest) -> int:

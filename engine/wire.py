@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-VERSION = "3.3"
+VERSION = "3.4"
 """Of this protocol, and after the point `schema.SCHEMA` (importing it would cost every command some milliseconds): an
 engine that speaks or writes another one is asked to end and replaced."""
 LONGEST_PATH = 100

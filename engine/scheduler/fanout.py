@@ -1,10 +1,11 @@
 """How many items of a fan-out go into the next task: few tasks, none of them long, and every core busy to the end.
 
-A task costs the executor about 0.45 ms, an item of a batch of fifty 0.009 ms (DESIGN 5), so items are packed until a
-task lasts `TARGET_US` by what items really took. The first tasks are tiny, so that failures and prices show early;
-then sizes grow by at most `GROWTH` a time, since the first estimate contains loading code. Towards the end tasks
-shrink by guided self-scheduling, so that the workers stop together: each takes a share `1/(2 · slots)` of what is
-left, but not so little that starting the task would cost more than a tenth of it.
+A task costs some 20 ms in all (the engine gives it out and writes down what comes back, the worker prepares and clears
+away), so items are packed until a task lasts `TARGET_US` by what items really took: then that is a twenty-fifth. Longer
+ones would show later how it goes. The first tasks are tiny, so that failures and prices show early; then sizes grow by
+at most `GROWTH` a time, since the first estimate contains loading code. Towards the end tasks shrink by guided
+self-scheduling, so that the workers stop together: each takes a share `1/(2 · slots)` of what is left, but none shorter
+than `SMALLEST_US`, below which starting it would cost more than the others' waiting.
 
 Source: Polychronopoulos and Kuck, "Guided self-scheduling", IEEE Transactions on Computers 36 (1987); the factor two
 is from Hummel, Schonberg and Flynn, "Factoring", Communications of the ACM 35 (1992), for items of unequal length.
@@ -12,8 +13,8 @@ is from Hummel, Schonberg and Flynn, "Factoring", Communications of the ACM 35 (
 
 from dataclasses import dataclass
 
-TARGET_US = 100_000
-SMALLEST_US = 5_000
+TARGET_US = 500_000
+SMALLEST_US = 40_000
 FIRST = 4
 LARGEST = 2_000
 GROWTH = 8

@@ -21,6 +21,7 @@ from .assignment import Assignment, FileValue, Item
 _KEPT_TABLES = 4
 _KEPT_ITEMS = 256
 """Items of a product of lists that are kept ready to be copied."""
+_IMMUTABLE = (type(None), bool, int, float, str)
 _tables: OrderedDict[tuple[str, Digest], Any] = OrderedDict()
 
 
@@ -31,13 +32,16 @@ class Inputs:
         self._assignment = assignment
         self._objects = objects
         self._loaded: dict[str, Any] = {}
-        self._pickled: dict[ItemRef, bytes] = {}
+        self._pickled: dict[Digest, bytes] = {}
+        self._immutable = all(type(value) in _IMMUTABLE for value in assignment.params.values())
 
     def positional(self, item: Item) -> dict[str, object]:
         """Argument names → values, in the order of the step's signature."""
         return {name: self._value(name, item) for name in self._assignment.arguments}
 
     def params(self) -> dict[str, Json]:
+        if self._immutable:
+            return dict(self._assignment.params)
         return {name: copy.deepcopy(value) for name, value in self._assignment.params.items()}
 
     def _value(self, name: str, item: Item) -> object:
@@ -52,13 +56,13 @@ class Inputs:
         plain values unpickling is twenty times as fast as reading their JSON."""
         if not many or ref.format != "json":
             return load_item(ref, self._objects)
-        known = self._pickled.get(ref)
+        known = self._pickled.get(ref.content_hash)
         if known is not None:
             return pickle.loads(known)
         value = load_item(ref, self._objects)
         if len(self._pickled) >= _KEPT_ITEMS:
             self._pickled.clear()
-        self._pickled[ref] = pickle.dumps(value, 5)
+        self._pickled[ref.content_hash] = pickle.dumps(value, 5)
         return value
 
     def _input(self, name: str, inputs: Mapping[str, Artifact]) -> object:

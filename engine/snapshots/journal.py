@@ -24,6 +24,8 @@ from .records import HIDDEN, RECORDS, Definitions, Record, RunEnded, StepEnded, 
 from .schema import SCHEMA, bring_up
 from .second_copy import FILE, Put, Transaction
 
+_WAL_PAGES = 4_000
+"""16 MB: by default SQLite copies changed pages into place after 4 MB, which one batch of a fan-out may write."""
 AWAY = "away:"
 """How the state of an object begins that is on a cluster (named after it) and not here."""
 
@@ -117,6 +119,7 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             bring_up(self._db, str(path.parent))
             self._db.execute("pragma synchronous=normal")
+            self._db.execute(f"pragma wal_autocheckpoint={_WAL_PAGES}")
 
     def close(self) -> None:
         self._db.close()

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from itertools import islice, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instep.engine.digest import digest, digests_after
+from instep.engine.digest import digest, digests_of_product
 
 VALUES = st.recursive(
     st.none()
@@ -84,6 +85,14 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     assert told == {digest("t", value)}
 
 
-@given(first=st.text(), rest=st.lists(st.dictionaries(st.text(), st.integers())))
-def test_digests_that_begin_alike_are_the_same_as_one_by_one(first: str, rest: list) -> None:
-    assert digests_after("s/1", first, rest) == [digest("s/1", first, one) for one in rest]
+@given(
+    first=st.text(),
+    lists=st.dictionaries(st.text(), st.lists(st.text(), max_size=4), min_size=1, max_size=3),
+    count=st.integers(0, 70),
+)
+def test_the_digests_of_a_product_are_the_same_as_one_by_one(first: str, lists: dict, count: int) -> None:
+    one_by_one = [
+        digest("s/1", first, dict(zip(lists, combination, strict=True)))
+        for combination in islice(product(*lists.values()), count)
+    ]
+    assert digests_of_product("s/1", first, list(lists), list(lists.values()), count) == one_by_one

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instep.engine.scheduler.fanout import GROWTH, LARGEST, NOTHING_KNOWN, Pace, batch_size
+from instep.engine.scheduler.fanout import GROWTH, LARGEST, NOTHING_KNOWN, SMALLEST_US, TARGET_US, Pace, batch_size
 
 TASK_US = 450
 
@@ -43,8 +43,8 @@ def test_grows_by_at_most_a_factor_because_the_first_estimate_is_rough() -> None
     assert batch_size(100_000, 2, Pace(0.1, 4)) == 4 * GROWTH
 
 
-def test_a_task_lasts_about_a_tenth_of_a_second() -> None:
-    assert batch_size(100_000, 2, Pace(1_000, 500)) == 100
+def test_a_task_lasts_about_half_a_second() -> None:
+    assert batch_size(100_000, 2, Pace(1_000, 500)) == 500
 
 
 def test_trivial_items_are_capped() -> None:
@@ -72,8 +72,8 @@ def test_the_pool_is_busy_to_the_end_with_few_tasks(item_us: float, slots: int) 
     sizes, makespan, ends = simulate(items, slots)
     assert sum(sizes) == len(items)
     assert makespan <= 1.05 * sum(items) / slots + 20 * TASK_US
-    assert ends[-1] - ends[0] <= max(10_000, 2 * item_us)
-    assert len(sizes) <= 4 * (sum(items) / 100_000 + 25 * slots)
+    assert ends[-1] - ends[0] <= max(SMALLEST_US, 2 * item_us) + TASK_US
+    assert len(sizes) <= 2 * (sum(items) / TARGET_US + 25 * slots)
 
 
 def test_uneven_items_still_end_together() -> None:
