@@ -321,7 +321,7 @@ class Elsewhere:
             going.port.close()
             going.done.set()
             over = {"t": "over", "doc": going.document, "problems": going.problems, "stopped": going.stopped.is_set()}
-            self._tell_all(going, over)
+            self._tell_all(going, over | {"lost": going.end in ("gone", "died")})
             self._session.project()
             self._look_again()
 
@@ -412,7 +412,12 @@ class Elsewhere:
             journal.append(*journal.started_not_ended(one.run_id), RunEnded(one.run_id, state, now))
             journal.follow(replace(one, state="ended"))
         if going.cancels:
-            what = f"run {going.number} was cancelled; its job on {going.profile.name} had to be ended by force"
+            how = (
+                f"{going.profile.name} does not know it any more: its head was started anew"
+                if going.end == "gone"
+                else f"its job on {going.profile.name} had to be ended by force"
+            )
+            what = f"run {going.number} was cancelled; {how}"
             going.problems.append({"what": what, "place": None, "why": going.why, "mend": "What had finished is kept."})
             return
         what = (
@@ -445,13 +450,18 @@ class Elsewhere:
         """Ask the agent, then end its job; while the cluster is out of sight, until it is not."""
         going.cancels = max(1, going.cancels)
         said = package(going.one.run_id, "say", time.time_ns() // 1_000_000)
+        told = False
         while not going.done.is_set():
             try:
                 going.port.put_package(said, b'{"t":"cancel"}')
                 if not going.done.wait(STOP_SECONDS):
                     going.port.stop(going.one.submission)
                 return
-            except ClusterError:
+            except ClusterError as error:
+                if not told:
+                    what = f"{error.problems[0].what}; it is told to end run {going.number} as soon as it is in sight"
+                    going.say({"t": "note", "text": what})
+                    told = True
                 going.done.wait(1.0)
 
 

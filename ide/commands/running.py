@@ -255,7 +255,12 @@ def sight(message: Message) -> str:
     if since is None:
         return "in sight again"
     clock = time.strftime("%H:%M:%S", time.localtime(since))
-    return f"lost sight since {clock}: {message['why']}; the run goes on there"
+    if message.get("refused"):
+        return f"not let in since {clock}: {message['why']}; what runs there goes on"
+    return (
+        f"lost sight since {clock}: {message['why']}; the run goes on there. Should it not come back: what came is kept, "
+        "`instep run` goes on from it here, `instep run --on NAME` on another cluster"
+    )
 
 
 def exit_code(document: Message) -> int:

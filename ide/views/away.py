@@ -98,7 +98,8 @@ def told(before: Away, after: Away, message: Message, clock_of: str = "") -> tup
             return _told_step(before, after, str(message["step"]))
         case "sight" if after.lost_since is not None and before.lost_since is None:
             word = f"{after.target} does not let us in" if after.refused else f"lost sight of {name}"
-            return "stale", f"{word} since {clock_of}; it goes on there: {after.why}"
+            offer = "" if after.refused else "; should it not come back, `r` goes on here from what came, `o` elsewhere"
+            return "stale", f"{word} since {clock_of}; it goes on there: {after.why}{offer}"
         case "sight" if after.lost_since is None and before.lost_since is not None:
             return "remote", f"{name} is in sight again"
         case "note":
@@ -155,6 +156,8 @@ def _told_end(name: str, message: Message) -> tuple[str, str]:
         counts = ", ".join(f"{states.count(state)} {word}" for state, word in words.items() if state in states)
         mark = {"done": "ok", "failed": "failed"}.get(document["state"], "dim")
         return mark, f"{name} {document['state']} in {seconds(document['seconds'])} — {counts}"
+    if problems and message.get("lost"):  # nobody knows how it would have ended: that is not a failure
+        return "stale", f"{name}: {problems[0]['what']}. {problems[0]['mend']}"
     if problems:
         return "failed", f"{name}: {problems[0]['what']}"
     if message.get("stopped"):

@@ -40,6 +40,7 @@ def test_out_of_sight_is_said_as_that_and_never_as_failed() -> None:
         assert "⇡? gpu" in line.plain and "since" in line.plain and line.cell_len <= width
     mark, text = told(live)[-1]
     assert mark == "stale" and text.startswith("lost sight of run 42 on gpu since") and "it goes on there" in text
+    assert "`r` goes on here from what came" in text
     rows = job_rows(live, [], None, {}, 9.0, 60)
     assert "lost sight" in rows[0].line.plain
     assert not any("✗" in one.line.plain or "failed" in one.line.plain for one in rows)
@@ -65,6 +66,10 @@ def test_a_second_word_of_the_same_loss_says_nothing_new() -> None:
             ("failed", "run 42 on gpu failed in 2.0 s — 1 failed, 1 blocked"),
         ),
         ({"doc": None, "problems": [{"what": "its jobs died"}]}, ("failed", "run 42 on gpu: its jobs died")),
+        (
+            {"doc": None, "lost": True, "problems": [{"what": "gpu does not know it any more", "mend": "`instep run`."}]},
+            ("stale", "run 42 on gpu: gpu does not know it any more. `instep run`."),
+        ),
         (
             {"doc": None, "problems": [], "stopped": True},
             ("dim", "run 42 on gpu goes on there; it is not followed now"),
