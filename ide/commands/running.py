@@ -258,8 +258,8 @@ def sight(message: Message) -> str:
     if message.get("refused"):
         return f"not let in since {clock}: {message['why']}; what runs there goes on"
     return (
-        f"lost sight since {clock}: {message['why']}; the run goes on there. Should it not come back: what came is kept, "
-        "`instep run` goes on from it here, `instep run --on NAME` on another cluster"
+        f"lost sight since {clock}: {message['why']}; the run goes on there. Should it not come back: what came "
+        "is kept, `instep run` goes on from it here, `instep run --on NAME` on another cluster"
     )
 
 

@@ -67,8 +67,8 @@ def test_a_second_word_of_the_same_loss_says_nothing_new() -> None:
         ),
         ({"doc": None, "problems": [{"what": "its jobs died"}]}, ("failed", "run 42 on gpu: its jobs died")),
         (
-            {"doc": None, "lost": True, "problems": [{"what": "gpu does not know it any more", "mend": "`instep run`."}]},
-            ("stale", "run 42 on gpu: gpu does not know it any more. `instep run`."),
+            {"doc": None, "lost": True, "problems": [{"what": "gpu knows it no more", "mend": "`instep run`."}]},
+            ("stale", "run 42 on gpu: gpu knows it no more. `instep run`."),
         ),
         (
             {"doc": None, "problems": [], "stopped": True},
