@@ -48,6 +48,8 @@ from .storage import Storage, storage_of
 
 ASK_AGAIN = 10.0
 """Seconds after which objects that have not come are asked for once more."""
+COALESCE = 0.05
+"""Seconds for which packages are taken in before it is looked whether all is there."""
 
 
 def main() -> int:
@@ -183,9 +185,10 @@ class _Agent:
     def _await_objects(self, request: Request) -> None:
         """Say what is missing until it is there."""
         asked = 0.0
-        total = sum(row[2] for row in request.objects)
+        missing = request.objects
+        total = sum(row[2] for row in missing)
         while not self.cancel.is_set():
-            missing = [row for row in request.objects if not self.objects.has(row[0], row[1])]
+            missing = [row for row in missing if not self.objects.has(row[0], row[1])]
             if not missing:
                 return
             if self.broken is not None:
@@ -199,6 +202,7 @@ class _Agent:
                 asked = time.monotonic()
                 left = sum(row[2] for row in missing) - sum(have.values())
                 self.outbox.tell({"t": "arriving", "left": left, "of": total})
+                self.cancel.wait(COALESCE)
 
     def _run(self, session: Session, request: Request) -> dict[str, Any]:  # Any: the `run` document
         """Plan and run as at home."""

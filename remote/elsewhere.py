@@ -38,12 +38,13 @@ from .facts import ClusterFacts
 from .follow import Follower, Message, Say
 from .going import Going, attempt_of, document_for
 from .looking import Looking, tried
-from .offload import Frozen, Place, Shipper, freeze, keep_request, kept_place, kept_request, resumed, submit
+from .offload import Frozen, Place, freeze, keep_request, kept_place, kept_request, resumed, submit
 from .outside import Outside
 from .parity import look_here, parity
 from .places import package, slug, submission_id
 from .profile import Profile, profile, profiles
 from .request import Request, upstream_of
+from .shipping import Shipper
 from .storage import storage_of
 from .twin import divergence, part_of
 from .verdict import verdict as judge

@@ -4,9 +4,13 @@ A piece that has come is not asked for again: a transfer that was cut off goes o
 """
 
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..engine.errors import MissingObject
@@ -16,6 +20,8 @@ from .packs import alone, keep
 from .places import PIECE_BYTES, linked, live_piece, object_file, piece_file
 from .storage import Storage
 
+AT_ONCE = 2
+"""Pieces of an object that are read at once."""
 Progress = Callable[[int, int], None]
 """Called with bytes that have come, and how many there are."""
 
@@ -71,13 +77,39 @@ def _fetch(source: Source, one: StoredObject, path: Path, objects: ObjectStore, 
 def _append_pieces(source: Source, one: StoredObject, name: str, path: Path, progress: Progress | None) -> None:
     count = math.ceil(one.bytes / PIECE_BYTES)
     have = path.stat().st_size // PIECE_BYTES if path.exists() else 0
+    reads = [partial(_read, source, piece_file(name, number), name) for number in range(have, count)]
     with path.open("ab") as file:
         file.truncate(have * PIECE_BYTES)
-        for number in range(have, count):
-            file.write(_read(source, piece_file(name, number), name))
+        for data in _ahead(reads):
+            file.write(data)
             file.flush()
             if progress is not None:
-                progress(min(one.bytes, (number + 1) * PIECE_BYTES), one.bytes)
+                progress(file.tell(), one.bytes)
+
+
+def _ahead(reads: Iterable[Callable[[], bytes]]) -> Iterator[bytes]:
+    """What each gives, in order, while those after it are read."""
+    waiting: deque[Future[bytes]] = deque()
+    for read in reads:
+        waiting.append(_begun(read))
+        if len(waiting) == AT_ONCE:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _begun(read: Callable[[], bytes]) -> "Future[bytes]":
+    """Read in a thread that keeps no process from ending."""
+    future: Future[bytes] = Future()
+
+    def go() -> None:
+        try:
+            future.set_result(read())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=go, name="fetch", daemon=True).start()
+    return future
 
 
 def _read(source: Source, filename: str, name: str) -> bytes:

@@ -7,6 +7,7 @@ of the names and a package put twice is one.
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,8 @@ from ..engine.ids import RunId
 from .places import package
 
 Message = dict[str, Any]  # Any: JSON
-PAUSE = 0.1
-"""Seconds between looks."""
+PAUSE, SOON = 0.1, 0.01
+"""Seconds between looks: while nothing comes, and for as long after something came."""
 
 
 class Inbox:
@@ -44,13 +45,16 @@ class Inbox:
             self._kv._internal_kv_del(_key(f"instep-{self._run_id}-"), del_by_prefix=True)
 
     def _go(self) -> None:
-        while not self._ended.wait(PAUSE):
+        came = 0.0
+        while not self._ended.wait(SOON if time.monotonic() - came < PAUSE else PAUSE):
             with contextlib.suppress(Exception):  # the control store restarts; what is there stays there
-                for kind in ("pack", "say"):
-                    self._look(kind)
+                if any([self._look("pack"), self._look("say")]):
+                    came = time.monotonic()
 
-    def _look(self, kind: str) -> None:
-        for key in sorted(self._kv._internal_kv_list(_key(f"instep-{self._run_id}-{kind}-"))):
+    def _look(self, kind: str) -> bool:
+        """Whether there was something. It is taken out when it was taken in: what is cut off comes again."""
+        keys = sorted(self._kv._internal_kv_list(_key(f"instep-{self._run_id}-{kind}-")))
+        for key in keys:
             data = self._kv._internal_kv_get(key)
             if data is None:
                 continue
@@ -59,6 +63,7 @@ class Inbox:
             else:
                 self._on_message(json.loads(data))
             self._kv._internal_kv_del(key)
+        return bool(keys)
 
 
 def _key(name: str) -> str:

@@ -5,13 +5,10 @@ So a laptop that is closed half way through takes up where it was.
 """
 
 import json
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from ..engine.errors import ClusterError, StoreError
 from ..engine.ids import Digest, Json, RunId, StepName
 from ..engine.origin import Origin
 from ..engine.plan import Facts, Plan, outputs_of
@@ -19,19 +16,14 @@ from ..engine.requests import RunRequest
 from ..engine.scheduler.bundle import SOURCE
 from ..engine.session import Session
 from ..engine.snapshots.journal import Followed, Journal, Writing
-from ..engine.snapshots.objects import ObjectStore, StoredObject
+from ..engine.snapshots.objects import ObjectStore
 from ..engine.snapshots.records import ItemsEnded, RunStarted, StepEnded
 from .jobs import JobsPort
 from .outbox import put
 from .package import ensure_package
-from .packs import packed, pieces
 from .places import package, slug, submission_id
-from .request import FileAt, Request, Row, code_rows, files_of, known_for
-from .storage import storage_of
+from .request import FileAt, Request, Row, code_rows, files_of, known_for, row_of
 
-Message = dict[str, Any]  # Any: JSON
-WINDOW = 3
-"""Packages that may be on their way: the cluster keeps them in memory until the agent has taken them."""
 ENTRY = "-m instep.remote.job"
 WORKER_ENV: Mapping[str, Json] = {
     # Sets of strings iterate in the order of their hashes: with one seed everywhere they do so alike.
@@ -72,7 +64,7 @@ def freeze(session: Session, frozen: Frozen, asked: RunRequest, target: str, sto
     started = next(one for one in session.journal.events_of(run_id) if isinstance(one, RunStarted))
     sources = [FileAt(path, content, SOURCE, len(frozen.code[path]), 0) for path, content in started.code.items()]
     needed = [row for name, row in rows.items() if name in known.needed]
-    inputs = [_row(objects.describe(one.content_hash, one.format)) for one in files if one.needed]
+    inputs = [row_of(objects.describe(one.content_hash, one.format)) for one in files if one.needed]
     declared = {name for step in selected for name in facts.graph.steps[step].options.env}
     return Request(
         run_id=run_id,
@@ -126,7 +118,7 @@ def resumed(request: Request, journal: Journal) -> Request:
 def keep_bytes(files: Iterable[FileAt], root: Path, objects: ObjectStore, journal: Journal) -> None:
     """Put the input files that will be read into the store, whatever their size."""
     lacking = [one for one in files if one.needed and not objects.has(one.content_hash, one.format)]
-    rows = [_row(objects.put_file(one.content_hash, one.format, root / one.path)) for one in lacking]
+    rows = [row_of(objects.put_file(one.content_hash, one.format, root / one.path)) for one in lacking]
     if rows:
         journal.write(Writing(objects=rows))
 
@@ -153,68 +145,6 @@ def submit(port: JobsPort, request: Request, place: Place, *, attempt: int = 1) 
     return name
 
 
-class Shipper:
-    """Sends the objects that an agent says it lacks; one transfer of a run at a time, in a thread of its own."""
-
-    def __init__(self, port: JobsPort, request: Request, objects: ObjectStore, say: Callable[[Message], None]) -> None:
-        self._port, self._request, self._objects, self._say = port, request, objects, say
-        self._thread: threading.Thread | None = None
-        self._number = 0
-        self._tried_storage = False
-        self.ended = threading.Event()
-
-    def need(self, have: Mapping[str, int]) -> None:
-        """The agent lacks these; of each it has so many bytes. While a transfer goes on it is on its way already."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        rows = {f"{row[0]}.{row[1]}": row for row in self._request.objects}
-        wanted = [(StoredObject(*rows[name]), size) for name, size in have.items() if name in rows]
-        self._thread = threading.Thread(target=self._ship, args=(wanted,), name="shipper", daemon=True)
-        self._thread.start()
-
-    def _ship(self, wanted: Sequence[tuple[StoredObject, int]]) -> None:
-        total = sum(one.bytes - have for one, have in wanted)
-        sent = 0
-        try:
-            wanted = self._stored(wanted)
-            for pack in pieces(wanted):
-                while not self._room() and not self.ended.wait(0.05):
-                    pass
-                if self.ended.is_set():
-                    return
-                self._number += 1
-                self._port.put_package(self._pack_name(self._number), packed(pack, self._objects))
-                sent += sum(one.size for one in pack)
-                self._say({"t": "shipping", "sent": sent, "of": total})
-        except (ClusterError, StoreError) as error:  # the agent asks again for what has not come
-            self._say({"t": "note", "text": f"sending stopped: {error.problems[0].what}"})
-        except OSError as error:
-            self._say({"t": "note", "text": f"cannot read what is to be sent: {error}"})
-
-    def _stored(self, wanted: Sequence[tuple[StoredObject, int]]) -> Sequence[tuple[StoredObject, int]]:
-        """Put large objects into the store of both sides, once; what is left to be sent otherwise. What the agent could
-        not get from there, it asks for again, and then it is sent."""
-        storage = storage_of(self._request.storage)
-        if storage is None or self._tried_storage:
-            return wanted
-        self._tried_storage = True
-        large = [one for one, _ in wanted if storage.takes(one)]
-        for one in large:
-            if not storage.has(one):
-                storage.put(one, self._objects)
-        if large:
-            told = {"t": "stored", "objects": [_row(one) for one in large]}
-            self._port.put_package(package(self._request.run_id, "say", 0), json.dumps(told).encode())
-        return [(one, have) for one, have in wanted if not storage.takes(one)]
-
-    def _room(self) -> bool:
-        oldest = self._number - WINDOW + 1
-        return oldest < 1 or not self._port.has_package(self._pack_name(oldest))
-
-    def _pack_name(self, number: int) -> str:
-        return package(self._request.run_id, "pack", number)
-
-
 def keep_request(store: Path, request: Request, place: Place) -> None:
     """Remember what was sent and by what it is run there, for the process after this one."""
     folder = store / "sent"
@@ -236,7 +166,3 @@ def kept_request(store: Path, run_id: RunId) -> Request | None:
 
 def unique(rows: Iterable[Row]) -> list[Row]:
     return list(dict.fromkeys(rows))
-
-
-def _row(one: StoredObject) -> Row:
-    return one.content_hash, one.format, one.bytes, one.file_hash

@@ -87,7 +87,7 @@ class Outbox:
         with self._lock:
             self._told += grown
             told = list(self._told)
-            quiet = all(one["t"] in ("progress", "log", "live") for one in told)
+            quiet = all(one["t"] in ("progress", "log", "live", "arriving") for one in told)
             if not fed and (not told or (calm and quiet and time.monotonic() - self._written < CALM)):
                 return False
         number, last = self._number + 1, fed[-1][0] if fed else self._fed

@@ -1,5 +1,5 @@
 """Objects on their way to a cluster, in packages of bounded size: a package has pieces of objects, a piece says where
-in its object it belongs.
+in its object it belongs. Several are sent at once, so a piece may come before the one that it follows.
 
 A piece that comes twice, or after the connection was cut in the middle of an object, costs its bytes and nothing else:
 the receiver takes up each object where it has it, and an object counts when its bytes have the hash they should have.
@@ -7,19 +7,21 @@ the receiver takes up each object where it has it, and an object counts when its
 
 import fcntl
 import json
+import shutil
 import struct
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ..engine.files import hash_file
 from ..engine.ids import Digest
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 
-PACK_BYTES = 8 << 20
-"""Bytes of a package, and so what a broken connection costs at most. Ray keeps it in the memory of its control store
-until it is taken out, at most 100 MiB each."""
+PACK_BYTES = 1 << 20
+"""Bytes of a package. The dashboard of Ray 2.60 takes 220 MB a second in requests of 1 to 4 MiB, four at once, 100 in
+such of 8 MiB and 35 in such of 64 MiB; and what is being sent when a connection breaks is sent again."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -107,12 +109,34 @@ class Receiver:
 
     def _put(self, piece: Piece, content: memoryview, path: Path) -> bool:
         one = piece.object
-        have = self.have(path.name)
-        if piece.offset > have or self._objects.has(one.content_hash, one.format):
-            return False  # what is between has not come, and will be asked for; or another run's pieces made it whole
+        if self._objects.has(one.content_hash, one.format):
+            return False  # another run's pieces made it whole
+        early = _early(path)
+        if piece.offset > self.have(path.name):
+            early.mkdir(mode=0o700, exist_ok=True)
+            (early / f"{piece.offset}").write_bytes(content)
+            return False
         with path.open("ab") as file:
-            file.write(content[have - piece.offset :])
-        return piece.offset + piece.size >= one.bytes and keep(one, path, self._objects, self.damaged)
+            file.write(content[file.tell() - piece.offset :])
+            if early.exists():
+                _join(file, early)
+            whole = file.tell() >= one.bytes
+        return whole and keep(one, path, self._objects, self.damaged)
+
+
+def _early(path: Path) -> Path:
+    """The folder of pieces that came before one that they follow; a file is named by its offset."""
+    return path.with_name(f"{path.name}.early")
+
+
+def _join(file: BinaryIO, early: Path) -> None:
+    """Append the early pieces that follow now."""
+    for offset in sorted(int(each.name) for each in early.iterdir()):
+        if offset > file.tell():
+            return
+        file.write((early / f"{offset}").read_bytes()[file.tell() - offset :])
+        file.flush()
+        (early / f"{offset}").unlink()
 
 
 @contextmanager
@@ -125,6 +149,7 @@ def alone(path: Path) -> Generator[None]:
 
 def keep(one: StoredObject, path: Path, objects: ObjectStore, damaged: list[str]) -> bool:
     """Move a file that has come whole into the store if its bytes are those of the object; else it is removed."""
+    shutil.rmtree(_early(path), ignore_errors=True)
     if path.stat().st_size == one.bytes and hash_file(path) == one.file_hash:
         objects.adopt(one.content_hash, one.format, path)
         return True

@@ -24,8 +24,9 @@ from ..engine.ids import RunId
 
 HOME = "INSTEP_CLUSTER_HOME"
 DOCUMENT = "document.json"
-PIECE_BYTES = 8 << 20
-"""An object of more bytes is handed out in pieces of this size; what a broken connection costs is one of them."""
+PIECE_BYTES = 4 << 20
+"""An object of more bytes is handed out in pieces of this size; what a broken connection costs is those that were on
+their way."""
 ROLLED = 100
 """So many segments are also there as one file, for who comes late."""
 
@@ -66,12 +67,17 @@ def object_file(name: str) -> str:
 
 
 def piece_file(name: str, number: int) -> str:
-    return f"pieces/{name}.{number:06}"
+    return f"pieces/{_size()}-{name}.{number:06}"
 
 
 def live_piece(name: str, number: int) -> str:
     """A piece of a live file; `name` is `<folder>/<file>` as below `live`."""
-    return f"pieces/live-{name.replace('/', '-')}.{number:06}"
+    return f"pieces/{_size()}-live-{name.replace('/', '-')}.{number:06}"
+
+
+def _size() -> str:
+    """Pieces of another size, which an older instep left there, have other names."""
+    return f"{PIECE_BYTES >> 20}m"
 
 
 class There:

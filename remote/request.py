@@ -16,7 +16,7 @@ from ..engine.recorder import object_names
 from ..engine.scheduler.bundle import MANIFEST, SOURCE
 from ..engine.snapshots.artifact import Artifact
 from ..engine.snapshots.journal import Cached, Journal
-from ..engine.snapshots.objects import ObjectStore
+from ..engine.snapshots.objects import ObjectStore, StoredObject
 from ..engine.snapshots.writing_json import cached_from_json, cached_to_json
 
 VERSION = 1
@@ -167,8 +167,11 @@ def _arriving(step: Step, plan: Plan, artifacts: Mapping[Digest, Artifact]) -> I
 def code_rows(code: Digest, files: Iterable[FileAt], objects: ObjectStore) -> list[Row]:
     """The objects of a bundle: its manifest and its sources."""
     names = [(code, MANIFEST), *((one.content_hash, SOURCE) for one in files if one.format == SOURCE)]
-    found = [objects.describe(content, format) for content, format in dict.fromkeys(names)]
-    return [(one.content_hash, one.format, one.bytes, one.file_hash) for one in found]
+    return [row_of(objects.describe(content, format)) for content, format in dict.fromkeys(names)]
+
+
+def row_of(one: StoredObject) -> Row:
+    return one.content_hash, one.format, one.bytes, one.file_hash
 
 
 def upstream_of(facts: Facts, wanted: Iterable[StepName]) -> list[StepName]:

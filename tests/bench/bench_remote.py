@@ -1,4 +1,5 @@
 """A run on a real cluster of this machine against what it cannot do without: a bare job, `cp`, the end of the step.
+All sides share its processors: each byte sent passes five processes, so a busy machine halves what is shipped a second.
 
 `python tests/bench/bench_remote.py`. One head with its token, started and ended here; figures are ratios of one run.
 """
@@ -22,7 +23,7 @@ from instep.remote.jobs import JobsPort
 
 MANY = 200 << 20
 PIPELINE = """
-    import time
+    import os, time
     from instep import File, step
 
     @step
@@ -32,6 +33,10 @@ PIPELINE = """
     @step
     def quick(*, salt: int = 0):
         return time.time_ns() // 1000
+
+    @step
+    def made(*, mib: int = 200):
+        return os.urandom(mib << 20)
 """
 
 
@@ -115,6 +120,16 @@ def _bytes(site: Site, folder: Path) -> None:
     took = max(1e-3, time.perf_counter() - began - bare)
     row("cp of 200 MB, synced", copied, copied, "cp")
     row(f"200 MB shipped ({MANY / 1e6 / took:,.0f} MB/s), the run itself taken off", took, copied, "cp")
+    run = site.instep("run", "--on", "gpu", "made", "--json")["run"]
+    came = _out(site, run, folder / "first")  # it stayed there, and is fetched now
+    came = max(1e-3, came - _out(site, run, folder / "second"))
+    row(f"200 MB fetched ({MANY / 1e6 / came:,.0f} MB/s), writing it out taken off", came, copied, "cp")
+
+
+def _out(site: Site, run: int, target: Path) -> float:
+    began = time.perf_counter()
+    site.instep("out", f"{run}/made", str(target))
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

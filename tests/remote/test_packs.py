@@ -52,6 +52,33 @@ def test_a_transfer_cut_anywhere_and_taken_up_sends_nothing_twice(
     assert there.damaged == []
 
 
+@settings(max_examples=25)
+@given(
+    st.lists(st.integers(1, 400), min_size=1, max_size=4, unique=True),
+    st.integers(1, 60),
+    st.integers(0, 100),
+    st.randoms(use_true_random=False),
+)
+def test_pieces_may_come_in_any_order_twice_and_not_at_all(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], limit: int, lost: int, chance: random.Random
+) -> None:
+    folder = tmp_path_factory.mktemp("packs")
+    objects, all_of_them = made(folder / "here", sizes)
+    store = ObjectStore(folder / "there")
+    packs = [packed(pack, objects) for pack in pieces([(one, 0) for one in all_of_them], limit)]
+    came = chance.sample(packs, len(packs) * (100 - lost) // 100)
+    for data in [*came, *chance.sample(came, len(came) // 2)]:
+        receiver(folder).take(data)  # each time the one of an agent that was started anew
+    there = receiver(folder)
+    missing = [one for one in all_of_them if not store.has(one.content_hash, one.format)]
+    again = pieces([(one, there.have(f"{one.content_hash}.{one.format}")) for one in missing], limit)
+    for pack in again:
+        there.take(packed(pack, objects))
+    assert all(store.read(one.content_hash, "bin") == objects.read(one.content_hash, "bin") for one in all_of_them)
+    assert there.damaged == []
+    assert [path.name for path in (folder / "partial").iterdir() if not path.name.endswith(".lock")] == []
+
+
 def test_two_runs_that_send_the_same_object_at_once_make_one_whole_object(tmp_path: Path) -> None:
     objects, (one,) = made(tmp_path / "here", [3_000_000])
     packs = [packed(pack, objects) for pack in pieces([(one, 0)], 10_000)]
