@@ -62,6 +62,7 @@ class Follower:
     stopped: threading.Event
     storage: Storage | None = None
     lost_since: float | None = None
+    seen_at: float | None = None
     why: str = ""
     _roll: bool = True
     source: Source | None = None
@@ -258,11 +259,12 @@ class Follower:
         if self.lost_since is not None:
             self.say({"t": "sight", "lost_since": None, "why": ""})
             self.lost_since = None
+        self.seen_at = time.time()
         self.one = replace(self.one, seen_us=_now_us())
 
     def _lost(self, error: ClusterError) -> None:
         if self.lost_since is None:
-            self.lost_since = time.time()
+            self.lost_since = self.seen_at or time.time()  # that it does not answer is noticed later
             refused = isinstance(error, ClusterRefused)
             told = {"t": "sight", "lost_since": self.lost_since, "why": error.problems[0].what, "refused": refused}
             self.say(told)

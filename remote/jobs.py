@@ -178,10 +178,11 @@ class JobsPort:
     def read_file(self, node_id: str, filename: str) -> bytes | None:
         """A file below the log folder of a node, whole; None when it is not there (yet).
 
-        A file that is not there and a node that does not answer are both a 500; only the first names a file.
+        A file that is not there and a node that does not answer are both a 500; only the first names a file. This is
+        what a run is followed by: where the network is cut, its time-out is how late that is noticed.
         """
         query = {"node_id": node_id, "filename": filename, "lines": -1}
-        reply = self._http.send("GET", "/api/v0/logs/file", query=query, seconds=_BYTES_SECONDS)
+        reply = self._http.send("GET", "/api/v0/logs/file", query=query)
         if reply.ok:
             return reply.body
         if reply.status == 500 and reply.text.startswith(_NO_FILE):
