@@ -36,7 +36,8 @@ _POINTS = """with point as (select s.run, m.value, row_number() over each - 1 as
     arg_max(place, value) over part) order by run, place"""
 """The courses of runs as `thinned` thins them: of thousands of points a run those that a sparkline shows."""
 _COURSES = """select distinct s.step || '.' || m.name as name from metric_last m join step_run s
-    using (run_id, step_run_id) where s.item is null and m.points > 1 order by name"""
+    using (run_id, step_run_id) where s.item is null and m.points > 1 and s.run >= ?"""
+_NAMES = "select distinct name from run_metric where run >= ?"
 _SEEN = """select coalesce(max(number), 0) as newest,
     coalesce(min(number) filter (state = 'running'), max(number) + 1, 0) as ended from run"""
 _HEAD = ("number", "state", "started", "seconds", "target", "note", "baseline", "replay_of", "failed", "ran", "steps")
@@ -61,8 +62,8 @@ def runs(desk: Desk, request: Request) -> Document:
         since = (found.rows(_SINCE, [limit])[0]["number"] if limit else None) or 0
         rows = found.rows(_RUNS, [since])
         measured = found.rows(_MEASURED, [since, request.get("metrics")])
-        courses = found.rows(_COURSES)
-        names = _metric_names(desk, found) if "metrics" in request else sorted({row["name"] for row in measured})
+        courses = _names_of(desk, found, _COURSES)
+        names = _names_of(desk, found, _NAMES) if "metrics" in request else sorted({row["name"] for row in measured})
     metrics: dict[int, dict[str, float]] = {}
     for row in measured:
         metrics.setdefault(row["run"], {})[row["name"]] = row["value"]
@@ -74,19 +75,19 @@ def runs(desk: Desk, request: Request) -> Document:
         given = _flat(row["params"])
         params |= dict.fromkeys(given)
         told.append([*(row[name] for name in _HEAD), metrics.get(row["number"], {}), given])
-    series = sorted((row["name"] for row in courses), key=says_how_far)  # a count of epochs is the last that is wanted
+    series = sorted(courses, key=says_how_far)  # a count of epochs is the last that is wanted
     more = len(rows) == limit > 0
     return {"metrics": names, "series": series, "params": list(params), "runs": told, "more": more}
 
 
-def _metric_names(desk: Desk, found: Reader) -> list[str]:
-    """The names of all metrics there are. Runs that have ended get no other ones, so each is asked once."""
-    since, known = desk.kept.get("metric names", (0, frozenset[str]()))
+def _names_of(desk: Desk, found: Reader, query: str) -> list[str]:
+    """The names that `query` finds in all runs. Runs that have ended get no other ones, so each is asked once."""
+    since, known = desk.kept.get(query, (0, frozenset[str]()))
     (row,) = found.rows(_SEEN)
     if row["newest"] >= since:
-        fresh = found.rows("select distinct name from run_metric where run >= ?", [since])
+        fresh = found.rows(query, [since])
         known = frozenset((*known, *(one["name"] for one in fresh)))
-        desk.kept["metric names"] = row["ended"], known
+        desk.kept[query] = row["ended"], known
     return sorted(known)
 
 
