@@ -215,10 +215,7 @@ class FanItems:
 
     @staticmethod
     def to_cache(refs: Mapping[str, ItemRef], metrics: Mapping[str, float]) -> Json:
-        items: Json = {
-            name: [one.content_hash, one.format, one.carrier, one.block, one.position, one.inline]
-            for name, one in refs.items()
-        }
+        items: Json = {name: list(one) for name, one in refs.items()}
         return {"item": items, "metrics": dict(metrics)} if metrics else {"item": items}
 
 

@@ -203,8 +203,7 @@ def _ends(path: str) -> tuple[int, ...]:
 def join(refs: Sequence[ItemRef], objects: ObjectStore, carrier: str = "list") -> Stored:
     """The artifact for the list of these items, in order; the blocks that hold them are its parts."""
     content = hash_sequence([f"{one.content_hash}/{one.carrier}" for one in refs])
-    rows = [[one.content_hash, one.format, one.carrier, one.block, one.position, one.inline] for one in refs]
-    body = objects.put(content, SequenceFormat.name, json.dumps(rows, separators=(",", ":")).encode())
+    body = objects.put(content, SequenceFormat.name, json.dumps(refs, separators=(",", ":")).encode())
     blocks = tuple(dict.fromkeys(one.block for one in refs if one.block is not None))
     shown = ", ".join(plain(one.inline, 80) if one.inline is not None else f"<{one.carrier}>" for one in refs[:10])
     more = ", …" if len(refs) > 10 else ""
