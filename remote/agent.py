@@ -46,8 +46,9 @@ from .ray_here import logs_folder, ray_module
 from .request import Request
 from .storage import Storage, storage_of
 
-ASK_AGAIN = 10.0
-"""Seconds after which objects that have not come are asked for once more."""
+ASK_SOON, ASK_AGAIN = 2.0, 10.0
+"""Seconds of nothing after which objects that have not come are asked for once more: at first, and when that was in
+vain. By that a transfer that was cut goes on; while one goes on, home takes no notice."""
 COALESCE = 0.05
 """Seconds for which packages are taken in before it is looked whether all is there."""
 
@@ -94,6 +95,7 @@ class _Agent:
         self.receiver = Receiver(there.partial, self.objects)
         self.storage: Storage | None = None
         self.cancel, self.came = threading.Event(), threading.Event()
+        self.taking = threading.Lock()
         self.broken: StoreError | OSError | None = None
         self.inbox = Inbox(run_id, self._on_pack, self._on_message)
 
@@ -154,7 +156,8 @@ class _Agent:
 
     def _on_pack(self, data: bytes) -> None:
         try:
-            self.receiver.take(data)
+            with self.taking:
+                self.receiver.take(data)
         except (StoreError, OSError) as error:
             self.broken = error
         self.came.set()
@@ -184,7 +187,7 @@ class _Agent:
 
     def _await_objects(self, request: Request) -> None:
         """Say what is missing until it is there."""
-        asked = 0.0
+        asked, pause = 0.0, ASK_SOON
         missing = request.objects
         total = sum(row[2] for row in missing)
         while not self.cancel.is_set():
@@ -194,12 +197,15 @@ class _Agent:
             if self.broken is not None:
                 raise StoreError(f"what was sent cannot be kept on the cluster: {self.broken}")
             have = {f"{row[0]}.{row[1]}": self.receiver.have(f"{row[0]}.{row[1]}") for row in missing}
-            if time.monotonic() - asked > ASK_AGAIN:
-                self.outbox.tell({"t": "need", "objects": have})
+            if self.taking.locked():
                 asked = time.monotonic()
+            elif time.monotonic() - asked > pause:
+                pause = min(ASK_AGAIN, pause * 1.5) if asked else pause
+                asked = time.monotonic()
+                self.outbox.tell({"t": "need", "objects": have})
             if self.came.wait(1.0):
                 self.came.clear()
-                asked = time.monotonic()
+                asked, pause = time.monotonic(), ASK_SOON
                 left = sum(row[2] for row in missing) - sum(have.values())
                 self.outbox.tell({"t": "arriving", "left": left, "of": total})
                 self.cancel.wait(COALESCE)
