@@ -40,7 +40,7 @@ from .growing import Growing
 from .inbox import Inbox, Message
 from .laid_out import lay_out, stand_ins
 from .outbox import Outbox, put
-from .packs import Receiver
+from .packs import Receiver, alone
 from .places import There, link, linked
 from .ray_here import logs_folder, ray_module
 from .request import Request
@@ -175,11 +175,14 @@ class _Agent:
     def _take_out(self, objects: Sequence[StoredObject]) -> None:
         """Home has put these into the store of both sides."""
         for one in objects:
-            if self.storage is not None and not self.objects.has(one.content_hash, one.format):
-                try:
-                    self.storage.get(one, self.objects, self.there.partial)
-                except InstepError as error:  # it is asked for again, and comes the other way
-                    self.outbox.tell({"t": "note", "text": error.problems[0].what})
+            if self.storage is None or not self.storage.takes(one):
+                return
+            try:
+                with alone(self.there.partial / f"{one.content_hash}.{one.format}"):
+                    if not self.objects.has(one.content_hash, one.format):
+                        self.storage.get(one, self.objects, self.there.partial)
+            except InstepError as error:  # it is asked for again, and comes the other way
+                self.outbox.tell({"t": "note", "text": error.problems[0].what})
 
     def _cancel(self) -> None:
         self.cancel.set()

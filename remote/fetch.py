@@ -9,11 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..engine.errors import MissingObject
+from ..engine.errors import ClusterError, MissingObject, StoreError
 from ..engine.snapshots.objects import ObjectStore, StoredObject
 from .jobs import JobsPort
 from .packs import alone, keep
@@ -22,6 +23,8 @@ from .storage import Storage
 
 AT_ONCE = 2
 """Pieces of an object that are read at once."""
+WHOLE_BYTES = 128 << 20
+"""The largest object that is asked for in one request where there are no pieces of it."""
 Progress = Callable[[int, int], None]
 """Called with bytes that have come, and how many there are."""
 
@@ -57,21 +60,39 @@ def fetch_object(source: Source, one: StoredObject, objects: ObjectStore, progre
 
 
 def _fetch(source: Source, one: StoredObject, path: Path, objects: ObjectStore, progress: Progress | None) -> None:
-    name = path.name
     storage = source.storage
-    if storage is not None and storage.takes(one) and storage.get(one, objects, path.parent):
-        return
-    if not one.bytes:
-        path.write_bytes(b"")
-    elif one.bytes <= PIECE_BYTES:
-        path.write_bytes(_read(source, object_file(name), name))
-    else:
-        _append_pieces(source, one, name, path, progress)
+    if storage is not None and storage.takes(one):
+        with suppress(ClusterError, StoreError):  # it may come the other way
+            if storage.get(one, objects, path.parent):
+                return
+    try:
+        _read_object(source, one, path, progress)
+    except MissingObject:
+        if storage is None or not storage.problem:
+            raise
+        raise MissingObject(storage.problem, mend="It is fetched when it is needed, or by `instep out`.") from None
     damaged: list[str] = []
     if not keep(one, path, objects, damaged):
         raise MissingObject(
-            f"what came from the cluster for {name[:12]}… is not what it should be", mend="Run it again."
+            f"what came from the cluster for {path.name[:12]}… is not what it should be", mend="Run it again."
         )
+
+
+def _read_object(source: Source, one: StoredObject, path: Path, progress: Progress | None) -> None:
+    """Put its bytes at `path`. Raises MissingObject."""
+    name = path.name
+    if not one.bytes:
+        path.write_bytes(b"")
+        return
+    if one.bytes > PIECE_BYTES:
+        try:
+            _append_pieces(source, one, name, path, progress)
+            return
+        except MissingObject:
+            # The agent makes no pieces of what it has put into the store of both sides.
+            if source.storage is None or one.bytes > WHOLE_BYTES:
+                raise
+    path.write_bytes(_read(source, object_file(name), name))
 
 
 def _append_pieces(source: Source, one: StoredObject, name: str, path: Path, progress: Progress | None) -> None:

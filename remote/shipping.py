@@ -115,12 +115,13 @@ class Shipper:
         self._thread.start()
 
     def _ship(self, wanted: Sequence[tuple[StoredObject, int]]) -> None:
+        total = sum(one.bytes - have for one, have in wanted)
         try:
-            rest = self._stored(wanted)
+            rest = self._stored(wanted, total)
         except (ClusterError, StoreError) as error:  # it is asked for again, and comes the other way
             self._say({"t": "note", "text": f"sending stopped: {error.problems[0].what}"})
             return
-        transfer = _Transfer(pieces(rest), sum(one.bytes - have for one, have in rest))
+        transfer = _Transfer(pieces(rest), total, total - sum(one.bytes - have for one, have in rest))
         streams = [threading.Thread(target=self._stream, args=(transfer,), daemon=True) for _ in range(STREAMS)]
         for one in streams:
             one.start()
@@ -162,21 +163,26 @@ class Shipper:
             transfer.sent += sum(one.size for one in pack)
             self._say({"t": "shipping", "sent": transfer.sent, "of": transfer.total})
 
-    def _stored(self, wanted: Sequence[tuple[StoredObject, int]]) -> Sequence[tuple[StoredObject, int]]:
+    def _stored(self, wanted: Sequence[tuple[StoredObject, int]], total: int) -> Sequence[tuple[StoredObject, int]]:
         """Put large objects into the store of both sides, once; what is left to be sent otherwise. What the agent could
         not get from there, it asks for again, and then it is sent."""
         storage = storage_of(self._request.storage)
         if storage is None or self._tried_storage:
             return wanted
         self._tried_storage = True
-        large = [one for one, _ in wanted if storage.takes(one)]
-        for one in large:
+        large = {one: have for one, have in wanted if storage.takes(one)}
+        sent = 0
+        for one, have in large.items():
+            if self.ended.is_set():
+                break
             if not storage.has(one):
                 storage.put(one, self._objects)
+            sent += one.bytes - have
+            self._say({"t": "shipping", "sent": sent, "of": total})
         if large:
             told = {"t": "stored", "objects": [row_of(one) for one in large]}
             self._port.put_package(package(self._request.run_id, "say", 0), json.dumps(told).encode())
-        return [(one, have) for one, have in wanted if not storage.takes(one)]
+        return [(one, have) for one, have in wanted if one not in large]
 
     def _waits(self, number: int) -> bool:
         return self._port.has_package(self._name(number))

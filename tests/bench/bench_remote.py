@@ -121,8 +121,8 @@ def _bytes(site: Site, folder: Path) -> None:
     row("cp of 200 MB, synced", copied, copied, "cp")
     row(f"200 MB shipped ({MANY / 1e6 / took:,.0f} MB/s), the run itself taken off", took, copied, "cp")
     run = site.instep("run", "--on", "gpu", "made", "--json")["run"]
-    came = _out(site, run, folder / "first")  # it stayed there, and is fetched now
-    came = max(1e-3, came - _out(site, run, folder / "second"))
+    came = _out(site, run, folder / "first.bin")  # it stayed there, and is fetched now
+    came = max(1e-3, came - _out(site, run, folder / "second.bin"))
     row(f"200 MB fetched ({MANY / 1e6 / came:,.0f} MB/s), writing it out taken off", came, copied, "cp")
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+from buckets import KEYS
 
 T = TypeVar("T")
 _APART = ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
@@ -230,6 +231,7 @@ def _environment(token: str, home: Path) -> dict[str, str]:
         # Half a minute is not enough for nine processes on a machine that does ten other things.
         "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": str(START_SECONDS),
     }
+    ours |= KEYS  # its machines have credentials of their own for a bucket
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
     return kept | ours | auth
 
