@@ -41,6 +41,21 @@ PIPELINE = """
         return {"gpus": len(os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))}
 """
 
+MEETING = """
+    import time
+    from pathlib import Path
+    from instep import step
+
+    @step
+    def meet(*, folder: str = "", me: int = 0):
+        (Path(folder) / str(me)).touch()
+        late = time.monotonic() + 120
+        while len(list(Path(folder).iterdir())) < 3:
+            assert time.monotonic() < late, "the others do not run"
+            time.sleep(0.05)
+        return {"me": me}
+"""
+
 
 class Site:
     """A project with a cluster in its configuration."""
@@ -76,6 +91,10 @@ class Site:
         )  # fmt: skip
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout) if "--json" in words else {"out": done.stdout, "err": done.stderr}
+
+    def started(self, *words: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "instep", "-C", str(self.root), *words, "--json"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.env())
 
     def env(self) -> dict[str, str]:
         return {**os.environ, "TEST_TOKEN": self.cluster.token}
@@ -171,3 +190,22 @@ def test_twins_go_first_and_stop_what_would_differ(site: Site) -> None:
     )
     refused = site.instep("run", "where", "--on", "gpu", "--twin", "1", ok=False)
     assert "the twins differ, nothing more was sent: where" in str(refused["err"]) + str(refused["out"])
+
+
+@pytest.mark.ray
+def test_two_runs_there_and_one_here_go_on_at_the_same_time(site: Site, tmp_path: Path) -> None:
+    site.write("pipeline.py", MEETING)
+    table = (site.root / "instep.toml").read_text()
+    site.write("instep.toml", table + f"""
+        [clusters.also]
+        address = "{site.cluster.address}"
+        token = {{ env = "TEST_TOKEN" }}
+        """)  # fmt: skip
+    at = [["--on", "gpu"], ["--on", "also"], []]
+    going = [site.started("run", "--set", f"meet.me={me}", "--set", f"meet.folder={tmp_path}", *to)
+             for me, to in enumerate(at)]  # fmt: skip
+    told = [json.loads(one.communicate(timeout=170)[0]) for one in going]
+    assert [(one["state"], one["target"]) for one in told] == [("done", "gpu"), ("done", "also"), ("done", "local")]
+    assert [one["metrics"]["meet.me"] for one in told] == [0, 1, 2]
+    assert len({one["run"] for one in told}) == 3
+    site.write("instep.toml", table)
