@@ -31,8 +31,9 @@ Say = Callable[[Message], None]
 End = Literal["ended", "gone", "died", "stopped"]
 """How following ended: the run did; the cluster does not know it any more; its job ended before it; we were told to."""
 
-QUICK, SLOW = 0.1, 1.0
-"""Seconds between looks while something comes, and after a while of nothing."""
+QUICK, SLOW, SLOWER = 0.1, 1.0, 1.05
+"""Seconds between looks while something comes, and after a while of nothing. Of what is waited for, the start of a job
+or of a worker takes longest: a look later adds a twentieth of that."""
 FARTHEST = 15.0
 """Seconds between tries while the cluster is out of sight, at most."""
 LATE = 3.0
@@ -85,7 +86,7 @@ class Follower:
                 if isinstance(found, str):
                     self._end(journal, found)
                     return found
-                pause = QUICK if found else min(SLOW, pause * 1.2)
+                pause = QUICK if found else min(SLOW, pause * SLOWER)
                 if not found:
                     self.stopped.wait(pause)
         return "stopped"
