@@ -13,6 +13,8 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("any machine", deadline=None)  # 200 ms an example is too little where cores are shared
 settings.load_profile("any machine")
 
+OWN_CLUSTER = ("tests/remote/test_cut.py", "tests/remote/test_lost_nodes.py")
+"""Files of that folder that would be waited for in vain: they use a cluster of their own alone."""
 WORKERS = 4
 """At most: each may have a Ray of its own, with nine processes."""
 
@@ -49,4 +51,4 @@ class ByFile(LoadScopeScheduling):
 def unit_of(nodeid: str) -> str:
     """What is never divided: a file, and the folder whose tests share one cluster."""
     path = nodeid.partition("::")[0]
-    return "tests/remote" if path.startswith("tests/remote/") else path
+    return "tests/remote" if path.startswith("tests/remote/") and path not in OWN_CLUSTER else path

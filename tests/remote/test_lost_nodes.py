@@ -1,5 +1,7 @@
 """A node that shares no disk with the head, and a node that dies: one cluster of these tests' own."""
 
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,17 +71,32 @@ SPOT = """
     @step
     def last(moved):
         return {"value": moved}
+
+    @step(gpus=1)
+    def stuck(*, folder: str = ""):
+        at_gate(folder, "stuck")
 """
 
 
 @dataclass
 class Broken:
-    """The cluster, and the nodes that a test is going to kill."""
+    """The cluster, its node of which nobody sees the disk, and the node with a GPU, which is going to be killed."""
 
     cluster: Cluster
-    spots: list[Node]
+    gpu: Node
     apart: str
     """Why there is no node that shares no disk; "" where there is one."""
+
+
+@dataclass
+class Bereft:
+    """A project with two runs whose steps were at work on a node when it was killed: run 1 can go on elsewhere, run 2 on
+    no node that is left."""
+
+    site: Site
+    folder: Path
+    first: "subprocess.Popen[str]"
+    second: "subprocess.Popen[str]"
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +106,48 @@ def broken() -> Iterator[Broken]:
         apart = why_not_apart()
         if not apart:
             cluster.add_worker(cpus=1, resources={"apart": 2}, apart=True)
-        spots = [cluster.add_worker(cpus=1, resources={"spot": 1, "seen": 1}) for _ in range(2)]
-        yield Broken(cluster, spots, apart)
+        gpu = cluster.add_worker(cpus=2, gpus=1, resources={"spot": 1, "seen": 1})
+        yield Broken(cluster, gpu, apart)
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def bereft(broken: Broken, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bereft]:
+    """Both runs begin here, and the second takes its time to give up: other tests go on meanwhile."""
+    folder = tmp_path_factory.mktemp("bereft")
+    site = site_of(broken, folder, SPOT)
+    commands: list[subprocess.Popen[str]] = []
+    try:
+        for step, last in (("moved", "last"), ("stuck", "stuck")):
+            commands.append(site.started("run", "--on", "gpu", "--set", f"{step}.folder={folder}", last))
+            until(lambda step=step: len(list(folder.glob(f"{step}.*"))), 1)
+        broken.cluster.add_worker(cpus=1, resources={"spot": 1, "seen": 1})
+        broken.cluster.workers.remove(broken.gpu)
+        broken.gpu.remove()
+        yield Bereft(site, folder, *commands)
+    finally:
+        (folder / "gate").mkdir(exist_ok=True)
+        for one in commands:
+            one.kill()
+            one.communicate()
+        site.stop()
 
 
 def site_of(broken: Broken, root: Path, pipeline: str) -> Site:
     files = {"pipeline.py": pipeline, "data/numbers.csv": "x\n" + "\n".join(map(str, range(5))) + "\n"}
     more = "[local.resources]\nseen = 2\napart = 2\nspot = 2\n"
     return Site(root / "project", broken.cluster.address, broken.cluster.token, root.name, files, more)
+
+
+def test_a_step_whose_node_is_killed_is_run_on_another(bereft: Bereft) -> None:
+    until(lambda: len(list(bereft.folder.glob("moved.*"))), 2)
+    (bereft.folder / "gate").mkdir()
+    out, _ = bereft.first.communicate(timeout=400)
+    assert bereft.first.returncode == 0, out
+    assert "that ran it is gone" in out
+    assert bereft.site.over(1) == "done"
+    assert bereft.site.instep("show", "1", "--json")["metrics"] == {"last.value": 2}
 
 
 def test_a_worker_that_shares_no_disk_gives_the_same_and_says_it_as_live(broken: Broken, tmp_path: Path) -> None:
@@ -134,23 +183,11 @@ def test_a_worker_that_shares_no_disk_gives_the_same_and_says_it_as_live(broken:
         site.stop()
 
 
-def test_a_step_whose_node_is_killed_is_run_on_another(broken: Broken, tmp_path: Path) -> None:
-    site = site_of(broken, tmp_path, SPOT)
-    command = site.started("run", "--on", "gpu", "--set", f"moved.folder={tmp_path}")
-    try:
-        until(lambda: len(list(tmp_path.glob("moved.*"))), 1)
-        pid = int(next(tmp_path.glob("moved.*")).suffix[1:])
-        node = next(one for one in broken.spots if pid in one.pids())
-        broken.spots.remove(node)
-        broken.cluster.workers.remove(node)
-        node.remove()
-        until(lambda: len(list(tmp_path.glob("moved.*"))), 2)
-        (tmp_path / "gate").mkdir()
-        out, _ = command.communicate(timeout=400)
-        assert command.returncode == 0, out
-        assert "that ran it is gone" in out
-        assert site.over(1) == "done"
-        assert site.instep("show", "1", "--json")["metrics"] == {"last.value": 2}
-    finally:
-        (tmp_path / "gate").mkdir(exist_ok=True)
-        site.stop()
+def test_a_step_that_no_node_left_can_run_fails_with_the_lost_node_named(bereft: Bereft) -> None:
+    out, _ = bereft.second.communicate(timeout=400)
+    assert bereft.second.returncode == 1, out
+    assert "nothing here can run stuck" in out
+    assert re.search(r"it needs 1 gpus \(of 0\); the node \S+ \([0-9a-f]{8}\) that ran it is gone", out), out
+    assert bereft.site.over(2) == "failed"
+    assert len(list(bereft.folder.glob("stuck.*"))) == 1
+    assert bereft.site.instep("verify", "--json")["sound"]
