@@ -90,7 +90,7 @@ class Broken:
 
 @dataclass
 class Bereft:
-    """A project with two runs whose steps were at work on a node when it was killed: run 1 can go on elsewhere, run 2 on
+    """A project with two runs that were at work on a node when it was killed: run 1 can go on elsewhere, run 2 on
     no node that is left."""
 
     site: Site
