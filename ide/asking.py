@@ -138,7 +138,7 @@ async def ask_engine(root: Path, request: Mapping[str, Any]) -> Document:  # Any
         document: Document = {}
         error: InstepError | None = None
         try:
-            document = _asked(root, request)
+            document = asked(root, request)
         except InstepError as problem:
             error = problem
         with suppress(RuntimeError):  # the screen has ended meanwhile
@@ -149,9 +149,10 @@ async def ask_engine(root: Path, request: Mapping[str, Any]) -> Document:  # Any
     return await future
 
 
-def _asked(root: Path, request: Mapping[str, Any]) -> Document:  # Any: JSON
+def asked(root: Path, request: Mapping[str, Any], *, start: bool = False) -> Document:  # Any: JSON
+    """The engine's last word to a question. Raises InstepError."""
     last: Document = {}
-    for message in client.ask(root, {"env": dict(os.environ), **request}, start=False):
+    for message in client.ask(root, {"env": dict(os.environ), **request}, start=start):
         last = message
     if last.get("t") == "error":
         raise InstepError(*_problems(last["problems"]))

@@ -183,9 +183,10 @@ class Elsewhere:
         return numbers
 
     def answer(self, request: Message) -> Document:
-        """What a screen asks about a cluster: `do` is `look`, `price` (of the run asked for) or `try`.
+        """What a screen or a command asks about a cluster: `do` is `look`, `price` (of the run asked for), `try`, or
+        `fetch` (`objects` as in the method).
 
-        Raises UsageError, ProjectError, ClusterError.
+        Raises UsageError, ProjectError, ClusterError, MissingObject.
         """
         asked, name = RunRequest.from_json(request), str(request.get("on"))
         env = {**self._env, **asked.env}
@@ -193,6 +194,9 @@ class Elsewhere:
             case "price":
                 with self._frozen(asked) as (frozen, found, _):
                     return self._looking.price(found, frozen, env)
+            case "fetch":
+                self.fetch(request["objects"], lambda _: None)
+                return {}
             case "try":
                 return tried(load_project(self._session.root), name, request["table"], env)
             case _:

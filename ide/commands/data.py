@@ -4,6 +4,7 @@
 # DuckDB's rows hold anything.
 
 import argparse
+import sys
 from pathlib import Path
 
 from ...engine.errors import UsageError
@@ -29,14 +30,29 @@ def out(arguments: argparse.Namespace) -> int:
         print(f"{clean(output)}: {artifact.kind}{rows}, {size(artifact.bytes)}, {artifact.content_hash[:12]}\n")
         print(clean(artifact.preview))
         return DONE
+    from ...engine.recorder import object_names
     from ...engine.snapshots.formats import export
 
     path = Path(arguments.path)
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", mend="Make it first.")
+    _fetch(root_of(arguments), catalog.store, object_names(artifact))
     export(artifact, ObjectStore(catalog.store), path)
     print(f"wrote {path} ({size(path.stat().st_size)})")
     return DONE
+
+
+def _fetch(root: Path, store: Path, names: list[str]) -> None:
+    """Have the engine bring home what lies on a cluster only. Raises MissingObject, ClusterError."""
+    from ...engine.snapshots.journal import Journal
+
+    with Journal(store / "journal.sqlite") as journal:
+        away = journal.away(names)
+    if away:
+        from ..asking import asked
+
+        print(f"fetching it from {', '.join(sorted(set(away.values())))} …", file=sys.stderr)
+        asked(root, {"op": "cluster", "do": "fetch", "objects": away}, start=True)
 
 
 def sql(arguments: argparse.Namespace) -> int:

@@ -179,7 +179,7 @@ RUN = """
 @pytest.mark.timeout(600)
 def test_what_a_run_takes_in_and_gives_goes_through_the_bucket(s3: Buckets, cluster: Cluster, tmp_path: Path) -> None:
     wire = Wire(cluster.address)
-    more = f'storage = "{s3.url().replace("some/folder", tmp_path.name)}"\n'
+    more = f'storage = "{s3.url().replace("some/folder", tmp_path.name)}"\nfetch = "none"\n'
     site = Site(tmp_path / "site", wire.address, cluster.token, f"bucket-{tmp_path.name}", {"pipeline.py": RUN}, more)
     data = bytes(range(256)) * (6 * LARGE_BYTES // 256)
     (site.root / "big.bin").write_bytes(data)
@@ -189,8 +189,9 @@ def test_what_a_run_takes_in_and_gives_goes_through_the_bucket(s3: Buckets, clus
         assert "storage" not in run["err"]
         assert len(names(Storage(more.split('"')[1]))) == 2, "the input and the result"
         assert wire.up < 2 * LARGE_BYTES
+        told = site.instep("out", f"{run['run']}/turned", str(tmp_path / "back.bin"))
+        assert "fetching it from gpu" in told["err"], "it had stayed there until now"
         assert wire.down < 2 * LARGE_BYTES
-        site.instep("out", f"{run['run']}/turned", str(tmp_path / "back.bin"))
         assert (tmp_path / "back.bin").read_bytes() == data[::-1]
     finally:
         site.stop()
