@@ -34,7 +34,7 @@ End = Literal["ended", "gone", "died", "stopped"]
 QUICK, SLOW, SLOWER = 0.1, 1.0, 1.05
 """Seconds between looks while something comes, and after a while of nothing. Of what is waited for, the start of a job
 or of a worker takes longest: a look later adds a twentieth of that."""
-FARTHEST = 15.0
+FARTHEST = 5.0
 """Seconds between tries while the cluster is out of sight, at most."""
 LATE = 3.0
 """Seconds for which the last segments may come after the job has ended."""
