@@ -223,7 +223,8 @@ class Detail(Host, Vertical):
     # Drawing
 
     def on_resize(self) -> None:
-        self.draw()  # what was cut to the room there was
+        if self.step:
+            self.draw()  # what was cut to the room there was
 
     def draw(self, *, top: bool = False) -> None:
         if not self.is_attached or not self.query(Heading):

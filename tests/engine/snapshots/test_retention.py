@@ -253,6 +253,7 @@ parts = st.lists(st.builds(Made, st.integers(0, 2), st.integers(0, 3), st.boolea
 runs = st.lists(st.tuples(st.floats(0, 60), parts, st.booleans()), min_size=1, max_size=7)
 
 
+@pytest.mark.timeout(900)  # each example is a store of its own: 6 s, and several minutes on a machine at its limit
 @settings(max_examples=25)
 @given(runs, st.floats(0, 60))
 def test_nothing_goes_that_something_kept_refers_to(history, limit):
