@@ -145,7 +145,7 @@ def observing(observer: Observer) -> Generator[None]:
     _install()
     before, _active = _active, observer
     environ_class = type(os.environ)
-    os.environ.__class__ = _Environ
+    os.environ.__class__ = _WATCHED
     try:
         yield
     finally:
@@ -153,26 +153,31 @@ def observing(observer: Observer) -> Generator[None]:
         _active = before
 
 
-class _Environ(os._Environ[str]):  # pyright: ignore[reportPrivateUsage]  # the class of os.environ has no public name
-    """The class that `os.environ` has while a step runs; `.get`, `in` and `os.getenv` all come by `__getitem__`."""
+_PLAIN = type(os.environ)
 
-    def __getitem__(self, key: Any) -> str:  # Any: user code asks for what it likes; the class refuses what is no text
-        observer = _active
-        if observer is None or not isinstance(key, str):
-            return super().__getitem__(key)
-        try:
-            value: str | None = super().__getitem__(key)
-        except KeyError:
-            observer.read_env(key, None, _above(1))
-            raise
-        observer.read_env(key, value, _above(1))
-        return value
 
-    def __iter__(self) -> Iterator[str]:
-        observer = _active
-        if observer is not None:
-            observer.read_all_env(_above(1))
-        return super().__iter__()
+def _read(environ: Any, key: Any) -> str:  # Any: user code asks for what it likes; `_PLAIN` refuses what is no text
+    observer = _active
+    if observer is None or not isinstance(key, str):
+        return _PLAIN.__getitem__(environ, key)
+    try:
+        value = _PLAIN.__getitem__(environ, key)
+    except KeyError:
+        observer.read_env(key, None, _above(1))
+        raise
+    observer.read_env(key, value, _above(1))
+    return value
+
+
+def _read_all(environ: Any) -> Iterator[str]:  # Any: an instance of `_WATCHED`
+    observer = _active
+    if observer is not None:
+        observer.read_all_env(_above(1))
+    return _PLAIN.__iter__(environ)
+
+
+_WATCHED = type("_WATCHED", (_PLAIN,), {"__getitem__": _read, "__iter__": _read_all})
+"""The class of `os.environ` while a step runs; `.get`, `in` and `os.getenv` all come by `__getitem__`."""
 
 
 def _install() -> None:
@@ -222,10 +227,11 @@ def own_threads() -> Callable[[], bool]:
     For a process that is shared with others (the inline executor in a test or notebook), whose own threads go on
     reading files and printing meanwhile.
     """
+    import psutil
+
     # `threading.enumerate` does not know the threads that C code or `_thread` started.
-    everybody = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # nothing public tells of all threads
-    others = frozenset(everybody) - {threading.get_ident()}
-    return lambda: threading.get_ident() not in others
+    others = {one.id for one in psutil.Process().threads()} - {threading.get_native_id()}
+    return lambda: threading.get_native_id() not in others
 
 
 def every_thread() -> bool:

@@ -24,7 +24,8 @@ from collections import OrderedDict
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
-from importlib.readers import FileReader
+from importlib.resources.abc import TraversableResources
+from inspect import currentframe
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 
@@ -108,7 +109,7 @@ class Program:
             if path.startswith(prefix)
         }
 
-    def find(self, name: str, importer: FrameType) -> str | None:
+    def find(self, name: str, importer: FrameType | None) -> str | None:
         """The canonical name of what `name` means to `importer`; None if it is not the project's."""
         bundle = self.bundle
         package, _, last = name.rpartition(".")
@@ -125,9 +126,9 @@ class Program:
             return bundle.canonical[bundle.modules[name]]
         return name if name in bundle.packages else None
 
-    def _beside(self, name: str, importer: FrameType) -> str | None:
+    def _beside(self, name: str, importer: FrameType | None) -> str | None:
         """A file or package of that name in the importing file's folder, or in the step's."""
-        caller: FrameType | None = importer
+        caller = importer
         while caller is not None and caller.f_code.co_filename.startswith("<frozen importlib"):
             caller = caller.f_back
         file = self.user_file(caller.f_code.co_filename) if caller is not None else None
@@ -194,7 +195,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         program = self._program
-        name = program.find(fullname, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]  # the only way to who imports
+        here = currentframe()
+        name = program.find(fullname, here.f_back if here is not None else None)
         if name is None:
             return None
         program.served(fullname, name)
@@ -221,6 +223,16 @@ class _Alias(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         sys.modules[module.__name__] = importlib.import_module(self._canonical)
+
+
+class _Beside(TraversableResources):
+    """`importlib.resources` reads the real files beside a module, where the audit hook sees it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def files(self) -> Path:
+        return self._folder
 
 
 class _Loader(importlib.abc.InspectLoader):
@@ -252,9 +264,8 @@ class _Loader(importlib.abc.InspectLoader):
     def get_code(self, fullname: str) -> CodeType:
         return self._program.compiled(self.file).code
 
-    def get_resource_reader(self, fullname: str) -> FileReader:
-        """`importlib.resources` reads the real files beside the module, where the audit hook sees it."""
-        return FileReader(self)  # type: ignore[arg-type]  # it needs nothing but `path`
+    def get_resource_reader(self, fullname: str) -> TraversableResources:
+        return _Beside(Path(self.path).parent)
 
     def get_data(self, path: str) -> bytes:
         """A file beside a module, by its full path: from the bundle where it is part of it."""

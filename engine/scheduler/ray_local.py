@@ -7,6 +7,7 @@ settled by the environment before `import ray`, so nothing here imports it early
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import secrets
@@ -15,7 +16,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -201,9 +202,8 @@ def _init(ray: Any, place: Path, asked: dict[str, Any]) -> dict[str, Any]:  # An
 @contextlib.contextmanager
 def _patience(before: set[int]) -> Generator[None]:
     """Ray gives its node 30 seconds to come up, which is too little for a busy machine: ask on while the node lives."""
-    from ray._private import services
-
-    ask: Callable[..., object] = services.get_node  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    services: Any = importlib.import_module("ray._private.services")  # Any: it has no types
+    ask = services.get_node
 
     def asked(*about: object) -> object:
         deadline = time.monotonic() + _START_SECONDS

@@ -28,10 +28,10 @@ def named_outputs(value: object, names: Sequence[str]) -> dict[str, object]:
     _refuse_lazy(value)
     if not names:
         return {"": value}
-    if len(names) == 1 and not isinstance(value, Mapping):
-        found: dict[str, object] = {names[0]: value}
-    elif isinstance(value, Mapping):
-        found = _by_name(value, names)  # type: ignore[arg-type]  # its parameters are unknown
+    if _is_mapping(value):
+        found = _by_name(value, names)
+    elif len(names) == 1:
+        found = {names[0]: value}
     else:
         found = _by_position(value, names)
     for one in found.values():
@@ -63,6 +63,10 @@ def _by_position(value: object, names: Sequence[str]) -> dict[str, object]:
     else:
         got = "nothing" if value is None else f"one {type(value).__name__}"
     raise WrongResult(output(f"returned {got} for {wanted}", mend=mend))
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
 
 
 def _is_many(value: object) -> TypeGuard[Sequence[object]]:

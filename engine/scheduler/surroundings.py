@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+_Handler = Callable[[int, FrameType | None], Any] | int | None  # Any: as `signal.getsignal` says
 _PACKAGE_PARENT = str(Path(__file__).parents[3])
 
 
@@ -75,13 +78,13 @@ def _in_project(entry: str, root: str) -> bool:
     return not (installed or "site-packages" in full or full == _PACKAGE_PARENT)
 
 
-def _signal_handlers() -> dict[signal.Signals, object]:
+def _signal_handlers() -> dict[signal.Signals, _Handler]:
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGUSR1)}
 
 
-def _restore_handlers(handlers: Mapping[signal.Signals, object]) -> None:
+def _restore_handlers(handlers: Mapping[signal.Signals, _Handler]) -> None:
     for number, handler in handlers.items():
         if signal.getsignal(number) is not handler and handler is not None:
-            signal.signal(number, handler)  # type: ignore[arg-type]  # it is what getsignal gave
+            signal.signal(number, handler)

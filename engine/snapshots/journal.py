@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ..errors import StoreBusy, StoreError
 from ..ids import Digest, Json, RunId, StepName, StepRunId, new_id
@@ -450,7 +450,7 @@ def _is_news(put: Put, record: Record) -> bool:
 
 def _plain(value: object) -> Json:
     if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # any mapping of JSON
+        return dict(cast("Mapping[str, Json]", value))
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

@@ -157,10 +157,13 @@ def _canonical(value: object) -> bytes | None:
     return buffer.getvalue()
 
 
-class _Canonical(pickle._Pickler):  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUntypedBaseClass]
-    """Python's own pure-Python pickler; its `dispatch` table is the documented way to change how a type is saved."""
+# `pickle.Pickler`, written in C, lets nobody change what is memoized or how a set is saved. The same in Python does,
+# but has no public name; joblib hashes by it, too.
+_InPython: Any = pickle._Pickler  # pyright: ignore[reportPrivateUsage]  # Any: what it has is not in its stubs
 
-    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(pickle._Pickler.dispatch)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+
+class _Canonical(_InPython):
+    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(_InPython.dispatch)
 
     def memoize(self, obj: object) -> None:
         if not isinstance(obj, str | bytes | int | float | frozenset):

@@ -5,13 +5,14 @@ events (see `rows.py`), so that replaying the journal gives the same catalog, ho
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 VERSION = 3
 """Of this layout. A catalog with another one is made anew from the journal; one with a larger one is left alone."""
 
 ColumnType = Literal["BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "VARCHAR", "JSON", "TIMESTAMP"]
 Columns = Mapping[str, ColumnType]
+_TYPES: Mapping[str, ColumnType] = {name: name for name in get_args(ColumnType)}
 
 
 def _columns(text: str) -> Columns:
@@ -19,7 +20,7 @@ def _columns(text: str) -> Columns:
     found: dict[str, ColumnType] = {}
     for part in text.split(","):
         name, _, kind = part.strip().partition(" ")
-        found[name] = kind or "VARCHAR"  # type: ignore[assignment]  # the texts are below
+        found[name] = _TYPES[kind or "VARCHAR"]
     return found
 
 

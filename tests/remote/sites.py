@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -147,6 +147,29 @@ def until(ask: Any, wanted: object, seconds: float = 300) -> None:
                 return
         time.sleep(0.1)
     raise TimeoutError(f"still {found!r}, not {wanted!r}, after {seconds:.0f} s")
+
+
+@contextmanager
+def ended_with(site: Site, command: "subprocess.Popen[str]", gate: Path) -> Generator[None]:
+    """However the block ends: what waits for `gate` goes on, and the command and the engine end."""
+    try:
+        yield
+    finally:
+        gate.mkdir(exist_ok=True)
+        command.kill()
+        command.communicate()
+        site.stop()
+
+
+def heard(command: "subprocess.Popen[str]", words: str) -> list[str]:
+    """What a command says up to the line with these words, or to its end."""
+    assert command.stdout is not None
+    said: list[str] = []
+    for line in command.stdout:
+        said.append(line)
+        if words in line:
+            break
+    return said
 
 
 def processes(*words: str) -> list[psutil.Process]:

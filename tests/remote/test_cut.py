@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ray_cluster import Cluster
-from sites import Site, until
+from sites import Site, ended_with, heard, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -100,17 +100,12 @@ def test_while_the_network_is_cut_the_run_is_out_of_sight_and_then_all_of_it_com
     site = Site(tmp_path / "cut" / "project", cluster.address, cluster.token, tmp_path.name, {"pipeline.py": PIPELINE})
     words = [word for step in ("counted", "total") for word in ("--set", f"{step}.folder={tmp_path}")]
     command = site.started("run", "--on", "gpu", *words)
-    assert command.stdout is not None
-    said: list[str] = []
-    try:
+    with ended_with(site, command, tmp_path / "gate"):
         until(lambda: ("counted", "item", 0, "done") in site.story(1), True)
         until(lambda: "line 2 0" in site.lines(1), True)
         wire.cut()
         began = time.monotonic()
-        for line in command.stdout:
-            said.append(line)
-            if "lost sight since" in line:
-                break
+        said = heard(command, "lost sight since")
         print(f"lost sight after {time.monotonic() - began:.1f} s")
         assert site.state(1) == "running", said
         (tmp_path / "gate").mkdir()  # it goes on and ends there, while nobody sees it
@@ -134,11 +129,6 @@ def test_while_the_network_is_cut_the_run_is_out_of_sight_and_then_all_of_it_com
             1
         }
         assert site.instep("verify", "--json")["sound"]
-    finally:
-        (tmp_path / "gate").mkdir(exist_ok=True)
-        command.kill()
-        command.stdout.close()
-        site.stop()
 
 
 def _lines(site: Site, number: int) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from ray_cluster import Cluster
-from sites import Site, until
+from sites import Site, ended_with, heard, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -51,16 +51,11 @@ def test_a_run_whose_head_is_killed_is_lost_from_sight_and_taken_up_here_and_els
         tmp_path / "lost" / "project", broken.address, broken.token, tmp_path.name, {"pipeline.py": PIPELINE}, other
     )
     command = site.started("run", "--on", "gpu", "--set", folder)
-    assert command.stdout is not None
-    said: list[str] = []
-    try:
+    with ended_with(site, command, tmp_path / "gate"):
         until(lambda: ("first", "done", 1) in site.story(1), True)
         until(lambda: "second has begun" in site.lines(1), True)
         broken.kill_head()
-        for line in command.stdout:
-            said.append(line)
-            if "lost sight since" in line:
-                break
+        said = heard(command, "lost sight since")
         assert "`instep run`" in said[-1] and "`instep run --on NAME`" in said[-1], said
         assert site.state(1) == "running"
 
@@ -82,11 +77,6 @@ def test_a_run_whose_head_is_killed_is_lost_from_sight_and_taken_up_here_and_els
         assert site.lines(1) == ["first is made", "second has begun"]
         assert states(site.instep("show", "1", "--json")) == {"first": "done", "second": "interrupted"}
         assert site.instep("verify", "--json")["sound"]
-    finally:
-        (tmp_path / "gate").mkdir(exist_ok=True)
-        command.kill()
-        command.stdout.close()
-        site.stop()
 
 
 def states(document: dict[str, Any]) -> dict[str, str]:
