@@ -80,7 +80,7 @@ class FanGroups:
         """What each of the items logged, else the numbers of its result."""
         logged = [self._fan.logged(index) for index in items]
         silent = [index for index, one in zip(items, logged, strict=True) if not one]
-        found = iter(_numbers([_flat(self._fan.results(index).values()) for index in silent]))
+        found = iter(_numbers_in([_flat(self._fan.results(index).values()) for index in silent]))
         return [one or next(found) for one in logged]
 
     def _take(self, index: int, numbers: Mapping[str, float]) -> None:
@@ -176,7 +176,7 @@ def _flat(results: Iterable[ItemRef]) -> str:
     return next((one.inline for one in results if one.inline is not None and one.inline.startswith("{")), "{}")
 
 
-def _numbers(texts: Iterable[str]) -> list[dict[str, float]]:
+def _numbers_in(texts: Iterable[str]) -> list[dict[str, float]]:
     """The numbers of each of these dicts in canonical JSON; together they are read several times as fast as singly."""
     found: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")  # Any: canonical JSON
     return [{name: float(one) for name, one in each.items() if type(one) in _NUMBERS} for each in found]

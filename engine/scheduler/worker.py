@@ -312,7 +312,7 @@ def _sink(sink: _Sink) -> Generator[None]:
 @contextlib.contextmanager
 def _exits(live: LiveFile) -> Generator[None]:
     """`os._exit` leaves no trace anywhere, so it says so first. Forked children inherit this and do not."""
-    real = os._exit  # pyright: ignore[reportPrivateUsage]  # public in spite of its underscore (Python's reference, `os`)
+    real = os._exit
     owner = os.getpid()
 
     def leave(status: int) -> NoReturn:

